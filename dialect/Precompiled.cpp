@@ -1,0 +1,1 @@
+// Compiles Precompiled.h once; see the top CMakeLists.txt.

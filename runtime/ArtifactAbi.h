@@ -1,0 +1,176 @@
+/*===- ArtifactAbi.h - what a compiled artifact exports ----------------------*\
+|*
+|* Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+|*
+|* The contract between generated code and the runtime. An artifact exports one
+|* symbol, `filigree_artifact`, a constant `fil_abi_table`; everything else is
+|* reached from it. codegen/Artifact.cpp writes these structs, runtime/ reads
+|* them: a change here is a change of FIL_ABI_MAJOR or FIL_ABI_MINOR.
+|*
+|* Rules: every struct starts with its size in bytes, enums are append-only,
+|* unknown trailing bytes are ignored, a higher minor is refused. Pointers are
+|* relocated by the dynamic loader; an artifact imports no symbol.
+|*
+\*===----------------------------------------------------------------------===*/
+#ifndef FILIGREE_RUNTIME_ARTIFACTABI_H
+#define FILIGREE_RUNTIME_ARTIFACTABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FIL_ABI_MAJOR 1u
+#define FIL_ABI_MINOR 0u
+#define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
+#define FIL_ABI_SYMBOL "filigree_artifact"
+
+/* The trailer stands after the last byte of the ELF file: integrity, not
+ * trust. `hash` is XXH3_64bits over the `elf_bytes` bytes before it. */
+typedef struct fil_abi_trailer {
+  char magic[8]; /* "FILTRAIL" */
+  uint32_t abi_major, abi_minor;
+  uint64_t elf_bytes;
+  uint64_t hash;
+} fil_abi_trailer;
+
+typedef enum fil_abi_dtype {
+  FIL_ABI_F32 = 1,
+  FIL_ABI_BF16 = 2,
+  FIL_ABI_F16 = 3,
+  FIL_ABI_I32 = 4,
+  FIL_ABI_I64 = 5
+} fil_abi_dtype;
+
+typedef enum fil_abi_arg_kind {
+  FIL_ABI_INPUT = 1,   /* tensor the kernel reads */
+  FIL_ABI_OUTPUT = 2,  /* tensor the kernel writes, every element */
+  FIL_ABI_SCALAR = 3   /* run-time scalar by value: i64, or f32 in the low bits */
+} fil_abi_arg_kind;
+
+enum {
+  FIL_ABI_LEADING_OPTIONAL = 1u << 0, /* rank may be one less: leading extent 1 */
+  FIL_ABI_ARG_OPTIONAL = 1u << 1,     /* may be absent: pointer slot 0 */
+  FIL_ABI_MAY_BROADCAST = 1u << 2     /* any dimension but the last may be 1 */
+};
+
+/* How the runtime learns an extent. Dimension `d` of the kernel is a named
+ * unknown ("B", "Hq", "Nk"); its first use binds it, later uses must agree. */
+typedef struct fil_abi_dim {
+  int32_t symbol; /* index into fil_abi_kernel.dims, or -1: `extent` */
+  int32_t extent; /* used when symbol is -1 */
+} fil_abi_dim;
+
+typedef struct fil_abi_arg {
+  uint32_t size;
+  uint32_t kind;       /* fil_abi_arg_kind */
+  const char *name;    /* "q", "k", "window": unique in the kernel */
+  uint32_t dtype;      /* fil_abi_dtype */
+  uint32_t flags;
+  uint32_t rank;       /* tensors: 1..4, the canonical rank */
+  uint32_t slot;       /* first slot of this argument */
+  fil_abi_dim dim[4];  /* canonical extents, [0, rank) in use */
+  int64_t min, max;    /* SCALAR of dtype I64: inclusive bounds */
+  int64_t preset;      /* SCALAR: value when the caller gives none (f32: bits) */
+  uint32_t has_preset;
+  uint32_t alignment;  /* bytes; 0 or 1: the element's own */
+} fil_abi_arg;
+
+typedef enum fil_abi_relation_kind {
+  FIL_ABI_MULTIPLE = 1, /* dims[a] is a positive multiple of dims[b] */
+  FIL_ABI_ONE_OF = 2,   /* dims[a] is 1, dims[b] or dims[c] (c may be -1) */
+  FIL_ABI_EQUAL_PLUS = 3, /* dims[a] == dims[b] + c */
+  FIL_ABI_CEIL_DIV = 4  /* dims[a] == ceil(dims[b] / c) */
+} fil_abi_relation_kind;
+
+typedef struct fil_abi_relation {
+  uint32_t size;
+  uint32_t kind;
+  int32_t a, b, c;
+  uint32_t reserved;
+} fil_abi_relation;
+
+/* Slots: the flat int64 array a kernel reads.
+ *   slot 0            pointer to a fil_abi_status_word, or 0
+ *   slots [1, 1+n)    the kernel's n bound dims, in order
+ *   then per argument, at arg.slot:
+ *     tensor: data pointer, extents[4], strides[4]  (9 slots; in elements;
+ *             dimensions beyond the rank read extent 1, stride 0; a broadcast
+ *             dimension reads its full bound extent and stride 0)
+ *     scalar: the value                              (1 slot) */
+enum { FIL_ABI_SLOT_STATUS = 0, FIL_ABI_SLOT_DIMS = 1, FIL_ABI_TENSOR_SLOTS = 9 };
+
+/* First bad entry met by a kernel; code 0 = none. Written once, atomically on
+ * `code` by compare-and-swap, and then the rest. */
+typedef struct fil_abi_status_word {
+  int32_t code;
+  int32_t b, h, row, col;
+} fil_abi_status_word;
+
+typedef enum fil_abi_status_code {
+  FIL_ABI_OK = 0,
+  FIL_ABI_LIST_OUT_OF_ARRAY = 1,   /* start or count leave `cols` */
+  FIL_ABI_COLUMN_OUT_OF_RANGE = 2, /* block id < 0 or >= number of key blocks */
+  FIL_ABI_COLUMN_NOT_ASCENDING = 3,
+  FIL_ABI_DOCUMENT_BOUNDS = 4      /* cu_seqlens not ascending or beyond T */
+} fil_abi_status_code;
+
+/* A phase is a set of independent units of work; all units of a phase finish
+ * before the next phase begins. `run` is called once per unit, from any
+ * thread; `scratch` is private to the calling worker, `shared` to the run. */
+typedef struct fil_abi_phase {
+  uint32_t size;
+  uint32_t reserved;
+  int64_t (*units)(const int64_t *slots);
+  /* Work of one unit in key tokens; null: units cost alike or fall from first
+   * to last, and are taken in order. Otherwise: longest first. */
+  int64_t (*cost)(const int64_t *slots, int64_t unit);
+  void (*run)(const int64_t *slots, int64_t unit, void *scratch, void *shared);
+} fil_abi_phase;
+
+enum { /* fil_abi_cpu.isa: features the code needs, all of them */
+  FIL_ABI_CPU_BASELINE = 0,
+  FIL_ABI_CPU_AVX2 = 1,  /* AVX2 + FMA + F16C */
+  FIL_ABI_CPU_AVX512 = 2 /* AVX-512 F, BW, DQ, VL + the above */
+};
+
+typedef struct fil_abi_cpu {
+  uint32_t size;
+  uint32_t isa;
+  int64_t (*scratch_bytes)(const int64_t *slots); /* per worker, 64-aligned */
+  int64_t (*shared_bytes)(const int64_t *slots);  /* per run, 64-aligned */
+  uint32_t phase_count;
+  uint32_t reserved;
+  const fil_abi_phase *phases;
+} fil_abi_cpu;
+
+typedef struct fil_abi_kernel {
+  uint32_t size;
+  uint32_t slot_count;
+  const char *name;    /* pattern name: "window_sink" */
+  const char *variant; /* "d128_f32", unique with `name` */
+  uint32_t dim_count;
+  uint32_t arg_count;
+  const char *const *dims; /* names of the unknown extents */
+  const fil_abi_arg *args; /* outputs last */
+  uint32_t relation_count;
+  uint32_t cpu_count;
+  const fil_abi_relation *relations;
+  const fil_abi_cpu *cpu; /* ascending isa */
+} fil_abi_kernel;
+
+typedef struct fil_abi_table {
+  uint64_t magic;
+  uint32_t size;
+  uint32_t abi_major, abi_minor;
+  uint32_t kernel_count;
+  const char *producer; /* "filigree 0.1.0" */
+  const fil_abi_kernel *kernels;
+} fil_abi_table;
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* FILIGREE_RUNTIME_ARTIFACTABI_H */
