@@ -1,0 +1,22 @@
+//===- Pipelines.h - dialects, passes and the order they run in -----------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_PASSES_PIPELINES_H
+#define FILIGREE_PASSES_PIPELINES_H
+
+#include "mlir/IR/DialectRegistry.h"
+
+namespace filigree {
+
+/// Every dialect that any stage reads or writes.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Every pass and pipeline, under its command-line name.
+void registerPasses();
+
+} // namespace filigree
+
+#endif // FILIGREE_PASSES_PIPELINES_H
