@@ -172,17 +172,18 @@ public:
     SmallVector<std::pair<AffineExpr, int64_t>> terms;
     int64_t constant = 0;
     collect(expr, 1, terms, constant);
-    // Positive terms first, so that a form does not open with a minus.
-    std::stable_partition(terms.begin(), terms.end(),
-                          [](const auto &t) { return t.second > 0; });
     bool first = true;
-    for (auto [atom, factor] : terms) {
-      sign(first, factor < 0);
-      if (factor != 1 && factor != -1)
-        os << (factor < 0 ? -factor : factor) << '*';
-      printAtom(atom);
-      first = false;
-    }
+    // Positive terms first, so that a form does not open with a minus.
+    for (bool negative : {false, true})
+      for (auto [atom, factor] : terms) {
+        if (factor == 0 || (factor < 0) != negative)
+          continue;
+        sign(first, negative);
+        if (factor != 1 && factor != -1)
+          os << (negative ? -factor : factor) << '*';
+        printAtom(atom);
+        first = false;
+      }
     if (constant != 0 || first) {
       sign(first, constant < 0);
       os << (constant < 0 ? -constant : constant);
@@ -224,7 +225,7 @@ private:
   }
 
   void collect(AffineExpr expr, int64_t factor,
-               SmallVectorImpl<std::pair<AffineExpr, int64_t>> &terms,
+               llvm::SmallVectorImpl<std::pair<AffineExpr, int64_t>> &terms,
                int64_t &constant) {
     if (auto value = llvm::dyn_cast<mlir::AffineConstantExpr>(expr)) {
       constant += factor * value.getValue();
@@ -274,7 +275,6 @@ private:
     os << ')';
   }
 
-  template <typename T> using SmallVectorImpl = llvm::SmallVectorImpl<T>;
   llvm::raw_ostream &os;
   ArrayRef<std::string> names;
 };
