@@ -19,6 +19,7 @@ def Attn_Dialect : Dialect {
     its constraint numbers.
   }];
   let useDefaultTypePrinterParser = 1;
+  let hasConstantMaterializer = 1;
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
 }

@@ -3,9 +3,12 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+// SPEC.md lists the rules under Fold of each op.
+//
 //===----------------------------------------------------------------------===//
 #include "dialect/Attn/Attn.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace filigree::attn;
@@ -52,6 +55,14 @@ LogicalResult MergeOp::canonicalize(MergeOp op, PatternRewriter &rewriter) {
       lhs.getCuQuery() != rhs.getCuQuery() ||
       lhs.getCuKey() != rhs.getCuKey() ||
       lhs.getOffsets() != rhs.getOffsets() || lhs.getAlign() != rhs.getAlign())
+    return failure();
+  // One fold takes one element type of keys and one of values.
+  auto first = lhs.getSources().front().getDefiningOp<SourceOp>();
+  auto other = rhs.getSources().front().getDefiningOp<SourceOp>();
+  if (getElementTypeOrSelf(first.getKey()) !=
+          getElementTypeOrSelf(other.getKey()) ||
+      getElementTypeOrSelf(first.getValue()) !=
+          getElementTypeOrSelf(other.getValue()))
     return failure();
   SmallVector<Value> sources(lhs.getSources());
   llvm::append_range(sources, rhs.getSources());

@@ -35,7 +35,7 @@ def Attn_WhereOp : Attn_Op<"where", [Pure,
   let description = [{
     { (b, h, i, j) | body(b, h, i, j) }. The body is integer arithmetic on its
     four i64 arguments, on i64 values from outside (run-time parameters) and on
-    `attn.lookup`s; see SPEC.md, `where`, C1-C4.
+    `attn.lookup`s; see SPEC.md, `where`, C1-C8.
 
     ```mlir
     %causal = attn.where {
@@ -48,7 +48,6 @@ def Attn_WhereOp : Attn_Op<"where", [Pure,
   let regions = (region SizedRegion<1>:$body);
   let results = (outs Attn_GraphType:$graph);
   let assemblyFormat = "attr-dict-with-keyword $body";
-  let hasVerifier = 1;
   let hasRegionVerifier = 1;
 }
 
@@ -60,7 +59,7 @@ def Attn_BlocksOp : Attn_Op<"blocks", [Pure]> {
     ids of blocks of `block_cols` keys. SPEC.md, `blocks`, C1-C3.
 
     ```mlir
-    %g = attn.blocks %start, %count, %cols [128, 128] : tensor<?x?x?xi32>, tensor<?xi32>
+    %g = attn.blocks %start, %count, %cols [128, 128] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
     ```
   }];
   let arguments = (ins
@@ -180,7 +179,7 @@ def Attn_AttendOp : Attn_Op<"attend", [Pure, AttrSizedOperandSegments]> {
     are packed (B = 1): document d holds queries [cu_q[d], cu_q[d+1]) and keys
     [cu_k[d], cu_k[d+1]), positions restart at 0 in each, and pairs across
     documents do not exist. `offsets` gives the position of the first query per
-    batch entry; otherwise `align` decides. SPEC.md, `attend`, C1-C6.
+    batch entry; otherwise `align` decides. SPEC.md, `attend`, C1-C9.
 
     ```mlir
     %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>

@@ -47,11 +47,36 @@ static bool isPositiveConstant(Value value) {
          constant.isStrictlyPositive();
 }
 
-/// Integer arithmetic a predicate may use.
+/// What a predicate may use: integer arithmetic on i64, logic on i1.
 static LogicalResult verifyPredicateOp(Operation *parent, Operation &op) {
-  if (isa<arith::ConstantOp, arith::AddIOp, arith::SubIOp, arith::AndIOp,
-          arith::OrIOp, arith::XOrIOp, arith::CmpIOp, YieldOp>(op))
+  if (isa<YieldOp>(op)) // verifyYield
     return success();
+  if (isa<arith::ConstantOp>(op)) /*C7*/ {
+    Type type = op.getResult(0).getType();
+    if (type.isInteger(64) || type.isInteger(1))
+      return success();
+    return op.emitOpError("expected i64 or i1 in a predicate, but got ")
+           << type;
+  }
+  if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::FloorDivSIOp,
+          arith::CmpIOp>(op)) /*C7*/ {
+    if (!op.getOperand(0).getType().isInteger(64))
+      return op.emitOpError("expected i64 in a predicate, but got ")
+             << op.getOperand(0).getType();
+  }
+  if (isa<arith::AndIOp, arith::OrIOp, arith::XOrIOp>(op)) /*C7*/ {
+    if (!op.getOperand(0).getType().isInteger(1))
+      return op.emitOpError("expected i1 in a predicate, but got ")
+             << op.getOperand(0).getType();
+    return success();
+  }
+  if (isa<arith::AddIOp, arith::SubIOp>(op))
+    return success();
+  if (auto compare = dyn_cast<arith::CmpIOp>(op)) /*C8*/ {
+    if (compare.getPredicate() < arith::CmpIPredicate::ult)
+      return success();
+    return op.emitOpError("expected a signed comparison in a predicate");
+  }
   if (isa<arith::MulIOp>(op)) /*C2*/ {
     APInt ignored;
     if (matchPattern(op.getOperand(0), m_ConstantInt(&ignored)) ||
@@ -82,12 +107,12 @@ static LogicalResult verifyPredicateOp(Operation *parent, Operation &op) {
 // where
 //===----------------------------------------------------------------------===//
 
-LogicalResult WhereOp::verify() { return success(); }
-
 LogicalResult WhereOp::verifyRegions() {
   Block &body = getBody().front();
-  if (failed(verifyBodyArguments(*this, body, /*takesLogit=*/false)) ||
-      failed(verifyYield(*this, body, IntegerType::get(getContext(), 1))))
+  if (failed(verifyBodyArguments(*this, body, /*takesLogit=*/false))) /*C5*/
+    return failure();
+  if (failed(verifyYield(*this, body,
+                         IntegerType::get(getContext(), 1)))) /*C6*/
     return failure();
   for (Operation &op : body)
     if (failed(verifyPredicateOp(*this, op)))
@@ -106,6 +131,11 @@ LogicalResult BlocksOp::verify() {
   if (int64_t(getBlockCols()) < 1) /*C2*/
     return emitOpError("expected at least 1 column in a block, but got ")
            << int64_t(getBlockCols());
+  if (failed(verifyCompatibleShape(getStart().getType(),
+                                   getCount().getType()))) /*C3*/
+    return emitOpError("expected `start` and `count` to agree in shape, but "
+                       "got ")
+           << getStart().getType() << " and " << getCount().getType();
   return success();
 }
 
@@ -131,6 +161,8 @@ LogicalResult LookupOp::verify() {
   // Within a body the last four arguments are b, h, i, j.
   auto parent = (*this)->getParentOp();
   Block *body = (*this)->getBlock();
+  if (parent && parent->getDialect()->getNamespace() == "tile")
+    return success(); // lowered: checked before
   if (!parent || !isa<WhereOp, SourceOp>(parent) ||
       body->getNumArguments() < 4) /*C4*/
     return emitOpError("expected to stand in the body of a graph or an edge");
@@ -180,13 +212,17 @@ LogicalResult SourceOp::verifyRegions() {
                          op.getDialect()) &&
                      OpTrait::hasElementwiseMappableTraits(&op)) ||
                     isa<arith::ConstantOp>(op);
+    for (Type type : op.getResultTypes())
+      isScalar &= type.isIntOrFloat();
     if (!isScalar) { /*C4*/
       InFlightDiagnostic error = op.emitOpError(
           "is not allowed in an edge: expected scalar arithmetic");
       error.attachNote(getLoc()) << "the source is here";
       return error;
     }
-    if (isa<arith::FloorDivSIOp, ModOp>(op) &&
+    if (isa<arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp,
+            arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+            ModOp>(op) &&
         !isPositiveConstant(op.getOperand(1))) /*C5*/
       return op.emitOpError("expected a positive constant divisor");
   }
@@ -197,7 +233,11 @@ LogicalResult AttendOp::verify() {
   if (getSources().empty()) /*C1*/
     return emitOpError("expected at least one source");
   auto query = cast<RankedTensorType>(getQuery().getType());
+  if (query.isDynamicDim(3)) /*C3*/
+    return emitOpError("expected a static head size of `query`, but got ")
+           << query;
   int64_t valueDim = getPartial().getType().getValueDim();
+  RankedTensorType firstKey, firstValue;
   for (auto [index, source] : llvm::enumerate(getSources())) {
     auto op = source.getDefiningOp<SourceOp>();
     if (!op) /*C2*/
@@ -205,20 +245,32 @@ LogicalResult AttendOp::verify() {
              << index << " to be made by `attn.source`";
     auto key = cast<RankedTensorType>(op.getKey().getType());
     auto value = cast<RankedTensorType>(op.getValue().getType());
-    if (key.getDimSize(3) != query.getDimSize(3)) /*C3*/ {
-      InFlightDiagnostic error = emitOpError("expected `key` head size ")
-                                 << query.getDimSize(3) << ", but got "
-                                 << key.getDimSize(3);
+    auto refuse = [&, index = index](const Twine &noun, auto want, auto got) {
+      InFlightDiagnostic error = emitOpError("expected ")
+                                 << noun << " " << want << ", but got " << got;
       error.attachNote(op.getLoc()) << "source " << index << " is here";
       return error;
-    }
-    if (value.getDimSize(3) != valueDim) /*C4*/ {
-      InFlightDiagnostic error = emitOpError("expected `value` head size ")
-                                 << valueDim << ", but got "
-                                 << value.getDimSize(3);
-      error.attachNote(op.getLoc()) << "source " << index << " is here";
-      return error;
-    }
+    };
+    if (key.getDimSize(3) != query.getDimSize(3)) /*C3*/
+      return refuse("`key` head size", query.getDimSize(3), key.getDimSize(3));
+    if (value.getDimSize(3) != valueDim) /*C4*/
+      return refuse("`value` head size", valueDim, value.getDimSize(3));
+    if (!firstKey)
+      firstKey = key, firstValue = value;
+    if (key.getElementType() != firstKey.getElementType()) /*C7*/
+      return refuse("`key` element type", firstKey.getElementType(),
+                    key.getElementType());
+    if (value.getElementType() != firstValue.getElementType()) /*C7*/
+      return refuse("`value` element type", firstValue.getElementType(),
+                    value.getElementType());
+    if (failed(verifyCompatibleShape({query.getDimSize(0)},
+                                     {key.getDimSize(0)}))) /*C8*/
+      return refuse("`key` batch", query.getDimSize(0), key.getDimSize(0));
+    if (!query.isDynamicDim(1) && !key.isDynamicDim(1) &&
+        (key.getDimSize(1) < 1 ||
+         query.getDimSize(1) % key.getDimSize(1) != 0)) /*C9*/
+      return refuse("a number of `key` heads that divides",
+                    query.getDimSize(1), key.getDimSize(1));
   }
   if (bool(getCuQuery()) != bool(getCuKey())) /*C5*/
     return emitOpError("expected both cumulative length tensors or neither");
@@ -229,10 +281,26 @@ LogicalResult AttendOp::verify() {
 }
 
 LogicalResult FinalizeOp::verify() {
+  auto output = cast<RankedTensorType>(getOutput().getType());
+  auto lse = cast<RankedTensorType>(getLse().getType());
   int64_t want = getPartial().getType().getValueDim();
-  int64_t got = cast<RankedTensorType>(getOutput().getType()).getDimSize(3);
-  if (want != got) /*C1*/
+  if (output.isDynamicDim(3)) /*C1*/
+    return emitOpError("expected a static head size of `output`, but got ")
+           << output;
+  if (want != output.getDimSize(3)) /*C1*/
     return emitOpError("expected `output` head size ")
-           << want << ", but got " << got;
+           << want << ", but got " << output.getDimSize(3);
+  if (failed(verifyCompatibleShape(output.getShape().drop_back(),
+                                   lse.getShape()))) /*C2*/
+    return emitOpError("expected `output` and `lse` to agree but for the head "
+                       "size, but got ")
+           << output << " and " << lse;
+  if (!getSink())
+    return success();
+  auto sink = cast<RankedTensorType>(getSink().getType());
+  if (failed(verifyCompatibleShape({output.getDimSize(1)},
+                                   sink.getShape()))) /*C3*/
+    return emitOpError("expected one `sink` for each of ")
+           << output.getDimSize(1) << " heads, but got " << sink.getDimSize(0);
   return success();
 }
