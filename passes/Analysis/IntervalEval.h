@@ -23,13 +23,30 @@ struct Rectangle {
   int64_t i0, i1, j0, j1;
 };
 
-/// Never wrong, sometimes Unknown although the value is uniform.
+/// A predicate with its symbols fixed, prepared for many rectangles.
+class IntervalEvaluator {
+public:
+  IntervalEvaluator(const Predicate &predicate,
+                    llvm::ArrayRef<int64_t> symbols);
+  ~IntervalEvaluator();
+
+  /// Never wrong, sometimes Unknown although the value is uniform.
+  Tri evaluate(const Rectangle &rect) const;
+  /// `evaluate`, then by probing points and halving the rectangle until the
+  /// value is known: Unknown here means that both values occur. Cost is
+  /// bounded by the number of pairs in the rectangle. Not for empty ones.
+  Tri decide(const Rectangle &rect) const;
+
+private:
+  struct Impl;
+  void search(const Rectangle &rect, bool &sawTrue, bool &sawFalse) const;
+  Predicate predicate;
+  std::unique_ptr<Impl> impl;
+};
+
+/// One rectangle only.
 Tri evaluateOn(const Predicate &predicate, const Rectangle &rect,
                llvm::ArrayRef<int64_t> symbols);
-
-/// The same, then by probing points and halving the rectangle until the value
-/// is known: Unknown here means that both values occur. Cost is bounded by the
-/// number of pairs in the rectangle.
 Tri decideOn(const Predicate &predicate, const Rectangle &rect,
              llvm::ArrayRef<int64_t> symbols);
 
