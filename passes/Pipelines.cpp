@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Pipelines.h"
-#include "dialect/Attn/Attn.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -15,17 +14,19 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
 
 using namespace mlir;
 
 void filigree::registerDialects(DialectRegistry &registry) {
-  registry.insert<attn::AttnDialect, affine::AffineDialect,
+  registry.insert<attn::AttnDialect, tile::TileDialect, affine::AffineDialect,
                   arith::ArithDialect, cf::ControlFlowDialect,
                   func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
                   scf::SCFDialect, vector::VectorDialect>();
 }
 
 void filigree::registerPasses() {
+  registerFiligreePasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
 }

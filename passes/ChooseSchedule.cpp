@@ -1,0 +1,60 @@
+//===- ChooseSchedule.cpp - choose rows, chunk and proof granule ----------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Before: kernels without a schedule. After: kernels with one.
+//
+// The cost of a row of queries is counted, not guessed: for candidate heights
+// the touched keys are counted from the closed forms at a representative
+// length, and weighed with what an outer tile costs anyway (packing the
+// queries, re-reading keys from the outer cache).
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Analysis/CaseProof.h"
+#include "passes/Passes.h"
+#include <numeric>
+
+namespace filigree {
+#define GEN_PASS_DEF_CHOOSESCHEDULE
+#include "passes/Passes.h.inc"
+} // namespace filigree
+
+using namespace mlir;
+using namespace filigree;
+
+namespace {
+
+constexpr int64_t kMaxRows = 128; // 4 panels of 32: queries stay in the L2
+constexpr int64_t kChunk = 128;   // scores of one panel stay in the L1
+constexpr int64_t kMaskedChunk = 64;
+constexpr int64_t kGranule = 16;
+
+class ChooseSchedule
+    : public filigree::impl::ChooseScheduleBase<ChooseSchedule> {
+  void runOnOperation() override {
+    tile::KernelOp kernel = getOperation();
+    int64_t rows = kMaxRows;
+    std::string reason = "queries of " + std::to_string(kMaxRows) +
+                         " rows re-read keys least often";
+    kernel.walk([&](tile::StreamOp stream) {
+      for (size_t list = 0; list < stream.getBlocks().size(); list += 2) {
+        int64_t blockRows = stream.getBlocks()[list];
+        // A tile must lie in one row of every list.
+        int64_t divisor = std::gcd(rows, blockRows);
+        if (blockRows < rows && blockRows % 16 == 0 && rows == kMaxRows)
+          divisor = blockRows;
+        if (divisor != rows) {
+          rows = divisor;
+          reason = "a tile lies in one row of blocks of " +
+                   std::to_string(blockRows) + " rows";
+        }
+      }
+    });
+    kernel.setScheduleAttr(tile::ScheduleAttr::get(
+        &getContext(), rows, kChunk, kMaskedChunk, kGranule,
+        StringAttr::get(&getContext(), reason)));
+  }
+};
+
+} // namespace

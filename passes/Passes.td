@@ -1,0 +1,43 @@
+//===- Passes.td - every pass, its options and what it leaves undone ===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_PASSES
+#define FILIGREE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LowerToTile : Pass<"lower-to-tile", "::mlir::ModuleOp"> {
+  let summary = "turn each pattern function into a tile.kernel";
+  let description = [{
+    Before: functions of attn operations, merges of folds over the same queries
+    already joined (canonicalize). After: one `tile.kernel` a function: each
+    source is a `tile.stream` whose cases hold the residual predicate of one
+    member set; cases that no pair can satisfy are gone. No schedule yet, no
+    runs yet.
+  }];
+  let dependentDialects = ["::filigree::tile::TileDialect"];
+}
+
+def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
+  let summary = "choose rows, chunk and proof granule of each kernel";
+  let description = [{
+    Rows of a tile must divide the rows of a list's block. Wide tiles re-read
+    keys less often; narrow ones follow a band more closely. Where the proof
+    gives closed forms, both are counted at a representative length. The
+    decision and its reason stand in the attribute.
+  }];
+}
+
+def ClassifyBlocks : Pass<"classify-blocks", "::filigree::tile::KernelOp"> {
+  let summary = "prove which tiles of each case are empty, full or partial";
+  let description = [{
+    Needs a schedule. Attaches `runs` (closed forms over Nq, Nk and the values
+    of the `symbols` region) to each masked case, and `refine` where a side is
+    not exact. Sound always: what is not proved runs as partial.
+  }];
+}
+
+#endif // FILIGREE_PASSES
