@@ -145,7 +145,8 @@ LogicalResult BlocksOp::verify() {
 
 LogicalResult LookupOp::verify() {
   auto table = cast<RankedTensorType>(getTable().getType());
-  bool isBias = isa<FloatType>(table.getElementType());
+  bool isBias =
+      isa<Float32Type, BFloat16Type, Float16Type>(table.getElementType());
   if (!isBias && !table.getElementType().isInteger(32)) /*C1*/
     return emitOpError("expected a table of i32, f32, bf16 or f16, but got ")
            << table;
