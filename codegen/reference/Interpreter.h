@@ -74,8 +74,8 @@ struct InterpretOptions {
 
 /// One result of the function.
 struct Result {
-  /// `attn.name` of the result, else "o" and "lse" (numbered from the second on:
-  /// "o1", "lse1").
+  /// `attn.name` of the result, else "o" and "lse" (numbered from the second
+  /// on: "o1", "lse1").
   std::string name;
   bool isLse = false;
   /// The type the function declares; `values` are rounded to it in Naive only.
@@ -95,20 +95,22 @@ llvm::Expected<std::vector<Result>>
 interpret(mlir::func::FuncOp function, const Inputs &inputs,
           const InterpretOptions &options = {});
 
-/// The shape of the score matrix of one source, and of its rows.
+/// The shape of the score matrix of one source.
 struct GraphShape {
   int64_t batches, heads, queries, keys;
 };
 
-/// Calls visit(source, b, h, r, mask) with mask[c] = 1 where query r sees key c,
-/// for every source and the given rows (empty: all). Data of q, k and v is not
-/// read and may be null. Sources are numbered in the order of the function.
-llvm::Expected<std::vector<GraphShape>> visitGraph(
-    mlir::func::FuncOp function, const Inputs &inputs,
-    llvm::ArrayRef<Row> rows,
-    llvm::function_ref<void(unsigned source, const Row &row,
-                            llvm::ArrayRef<uint8_t> mask)>
-        visit);
+/// Sources in the order of the function. Data is not read and may be null.
+llvm::Expected<std::vector<GraphShape>> graphShapes(mlir::func::FuncOp function,
+                                                    const Inputs &inputs);
+
+/// Calls visit(source, row, mask) with mask[c] = 1 where the row's query sees
+/// key c, for every source and the given rows. Data of q, k and v is not read.
+llvm::Error visitGraph(mlir::func::FuncOp function, const Inputs &inputs,
+                       llvm::ArrayRef<Row> rows,
+                       llvm::function_ref<void(unsigned source, const Row &row,
+                                               llvm::ArrayRef<uint8_t> mask)>
+                           visit);
 
 /// Name of an argument as Inputs knows it.
 std::string argumentName(mlir::func::FuncOp function, unsigned number);

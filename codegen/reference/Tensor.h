@@ -37,7 +37,8 @@ uint16_t floatToBfloat(float value);
 /// The value `value` has after being stored as `dtype`.
 double roundTo(DType dtype, double value);
 
-/// A view of a tensor of any rank; data may be null where only the shape counts.
+/// A view of a tensor of any rank; data may be null where only the shape
+/// counts.
 struct Tensor {
   DType dtype = DType::F32;
   llvm::SmallVector<int64_t, 4> shape;

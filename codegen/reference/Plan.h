@@ -1,0 +1,67 @@
+//===- Plan.h - a pattern function bound to concrete inputs ---------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Everything about a run that does not depend on the row: arguments by name,
+// checked against the types of the function, scalars computed, bodies compiled,
+// documents validated. After `bind`, shapes agree and lookups are in range;
+// only lists of blocks are checked later, row by row.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_REFERENCE_PLAN_H
+#define FILIGREE_CODEGEN_REFERENCE_PLAN_H
+
+#include "codegen/reference/PairGraph.h"
+
+namespace filigree::reference {
+
+/// One source of one attend. `Real`: see ScalarProgram.h.
+template <typename Real> struct SourcePlan {
+  Tensor key, value; ///< [B, Hkv, Nk, Dk], [B, Hkv, Nk, Dv]
+  PairGraph graph;
+  std::optional<ScalarProgram<Real>> edge;
+  double scale = 1;
+
+  int64_t keys() const { return key.shape[2]; }
+  int64_t kvHeads() const { return key.shape[1]; }
+};
+
+template <typename Real> struct AttendPlan {
+  Tensor query; ///< [B, Hq, Nq, Dk]
+  std::vector<SourcePlan<Real>> sources;
+  std::vector<int64_t> cuQuery, cuKey; ///< empty without documents
+  std::vector<int64_t> offsets;        ///< [B] or empty
+  bool topLeft = false;
+
+  /// Where row r of (b, h) lies for a source with `keys` keys.
+  RowPlace place(int64_t b, int64_t h, int64_t r, int64_t keys) const;
+};
+
+/// One finalize: the attends merged into it, whose edges fold together.
+template <typename Real> struct FinalizePlan {
+  std::vector<const AttendPlan<Real> *> attends;
+  std::optional<Tensor> sink; ///< [Hq]
+  int64_t valueDim = 0;
+  /// Storage type of the output, and of the values (the latter rounds P).
+  DType outputType = DType::F32, valueType = DType::F32;
+  /// Positions among the results of the function, -1: not returned.
+  int outputResult = -1, lseResult = -1;
+
+  const Tensor &query() const { return attends.front()->query; }
+};
+
+template <typename Real> struct Plan {
+  /// Attends in the order of the function; addresses are stable.
+  std::vector<std::unique_ptr<AttendPlan<Real>>> attends;
+  std::vector<FinalizePlan<Real>> finalizes;
+  std::vector<std::string> resultNames;
+
+  /// `needData`: q, k, v and sink must have data, not only shapes.
+  static llvm::Expected<Plan> bind(mlir::func::FuncOp function,
+                                   const Inputs &inputs, bool needData);
+};
+
+} // namespace filigree::reference
+
+#endif // FILIGREE_CODEGEN_REFERENCE_PLAN_H
