@@ -246,11 +246,16 @@ struct Compressed {
 };
 } // namespace
 
-bool Prover::spend() {
-  if (left == 0)
-    return false;
-  --left;
+/// A question costs one unit, and more for a large tableau, so that a budget
+/// bounds the time although it only counts.
+bool Prover::spend(size_t numRows) {
   ++asked;
+  unsigned cost = 1 + unsigned(numRows * numRows / 512);
+  if (left <= cost) {
+    left = 0;
+    return false;
+  }
+  left -= cost;
   return true;
 }
 
@@ -271,20 +276,25 @@ static Compressed compress(const VariableTable &vars, Rows &rows,
 }
 
 bool Prover::isEmpty(const Rows &rows) {
-  if (!spend())
+  if (!spend(rows.size()))
     return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
   return Simplex(compressed.relation(all)).isEmpty();
 }
 
+static constexpr unsigned integerRows = 48;
+
 bool Prover::isIntegerEmpty(const Rows &rows) {
-  if (!spend())
+  if (!spend(rows.size()))
     return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
   IntegerRelation relation = compressed.relation(all);
-  return Simplex(relation).isEmpty() || relation.isIntegerEmpty();
+  if (Simplex(relation).isEmpty())
+    return true;
+  // The integer search has no bound of its own; large systems do not get one.
+  return all.size() <= integerRows && relation.isIntegerEmpty();
 }
 
 static Prover::Answer askSimplex(Simplex &simplex, const Compressed &compressed,
@@ -310,7 +320,7 @@ static Prover::Answer askSimplex(Simplex &simplex, const Compressed &compressed,
 }
 
 Prover::Answer Prover::ask(const Rows &rows, const Row &candidate) {
-  if (!spend())
+  if (!spend(rows.size()))
     return Answer::Sometimes;
   Row row = candidate;
   RowState state = normalize(row);
@@ -325,7 +335,7 @@ Prover::Answer Prover::ask(const Rows &rows, const Row &candidate) {
 }
 
 bool Prover::implies(const Rows &rows, const Rows &candidates) {
-  if (!spend())
+  if (!spend(rows.size()))
     return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, candidates);
@@ -339,7 +349,7 @@ bool Prover::implies(const Rows &rows, const Rows &candidates) {
 }
 
 bool Prover::dropRedundant(Rows &rows) {
-  if (!spend())
+  if (!spend(rows.size()))
     return true;
   // The library numbers inequalities first, then two per equality; only
   // inequalities are candidates.

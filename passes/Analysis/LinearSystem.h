@@ -9,8 +9,8 @@
 //
 // The library is a prover here, never a constructor: its own existential
 // elimination is slower, cuts one natural range into pieces, and says nothing
-// about exactness. Every question costs one unit of a budget; when the budget
-// is spent all answers become "not proved", so results depend on counts only.
+// about exactness. Every question costs units of a budget; when the budget is
+// spent all answers become "not proved", so results depend on counts only.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_PASSES_ANALYSIS_LINEARSYSTEM_H
@@ -147,7 +147,7 @@ public:
   unsigned used() const { return asked; }
 
 private:
-  bool spend();
+  bool spend(size_t numRows);
   const VariableTable &vars;
   unsigned left;
   unsigned asked = 0;
