@@ -162,9 +162,14 @@ inline Predicate ne(IntExpr a, IntExpr b) {
   return Predicate::compare(Predicate::Relation::NE, a, b);
 }
 
+/// Values of symbols, Nq and Nk included, and storage coordinates stay within
+/// +-2^31. With that, and checked coefficients, neither a predicate that was
+/// proved about nor its closed forms can wrap.
+constexpr int64_t maxSymbolMagnitude = int64_t(1) << 31;
+
 /// A symbol: an int64 known only when the kernel runs, between inclusive
-/// bounds where they are given. Bounds are trusted by the proofs: whoever
-/// launches must check them.
+/// bounds where they are given. The proofs trust the bounds and
+/// maxSymbolMagnitude: whoever launches must check both.
 struct SymbolInfo {
   std::string name;
   std::optional<int64_t> lo, hi;

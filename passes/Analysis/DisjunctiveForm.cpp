@@ -57,7 +57,8 @@ std::optional<Row> DisjunctiveForm::linearize(const IntExpr &expr) {
   case IntExpr::Kind::FloorDiv:
   case IntExpr::Kind::Mod: {
     std::optional<Row> lhs = linearize(expr.lhs());
-    if (!lhs || expr.constant() > vars.budget.coefficient)
+    if (!lhs || !vars.fits(*lhs) ||
+        expr.constant() > vars.budget.coefficient)
       return std::nullopt;
     Row quotient = vars.floorDiv(*lhs, expr.constant());
     if (expr.kind() == IntExpr::Kind::FloorDiv)
@@ -175,7 +176,7 @@ bool DisjunctiveForm::expand(const Predicate &predicate, bool complement,
 
   std::optional<Row> lhs = linearize(predicate.exprLhs());
   std::optional<Row> rhs = linearize(predicate.exprRhs());
-  if (!lhs || !rhs) {
+  if (!lhs || !rhs || !vars.fits(*lhs) || !vars.fits(*rhs)) {
     reason = "a constant is too large, or an offset is not affine";
     return false;
   }

@@ -15,6 +15,7 @@
 #include "mlir/Analysis/Presburger/IntegerRelation.h"
 #include "mlir/Analysis/Presburger/Simplex.h"
 #include "llvm/Support/MathExtras.h"
+#include <cmath>
 #include <numeric>
 
 using namespace filigree;
@@ -115,6 +116,24 @@ bool VariableTable::isKnownAtLaunch(const Row &row) const {
     if (row.coef[var] != 0 && !isKnownAtLaunch(var))
       return false;
   return true;
+}
+
+double VariableTable::magnitude(const Row &row) const {
+  double sum = std::abs(double(row.constant));
+  for (unsigned var = 0; var < row.coef.size(); ++var) {
+    if (row.coef[var] == 0)
+      continue;
+    const Variable &variable = variables[var];
+    bool divided = variable.divisor != 0;
+    double size = divided ? magnitude(variable.dividend) /
+                                    double(variable.divisor) + 1
+                          : double(maxSymbolMagnitude);
+    // A dividend that wraps makes its quotient mean nothing, however small.
+    if (divided && size * double(variable.divisor) >= 0x1p62)
+      return 0x1p63;
+    sum += std::abs(double(row.coef[var])) * size;
+  }
+  return sum;
 }
 
 Row VariableTable::combine(const Row &x, int64_t a, const Row &y, int64_t b) {

@@ -107,6 +107,10 @@ public:
   /// definitions of the divisions the given rows use.
   void appendFacts(Rows &rows) const;
 
+  /// Whether every value of the form fits int64 with room to spare, given
+  /// maxSymbolMagnitude. What does not fit could wrap where it is evaluated.
+  bool fits(const Row &row) const { return magnitude(row) < 0x1p62; }
+
   /// True once a coefficient left the budget: all results must be dropped.
   bool overflowed() const { return overflow; }
   /// a * x + b * y, checked.
@@ -117,6 +121,8 @@ public:
   const ProofBudget &budget;
 
 private:
+  double magnitude(const Row &row) const;
+
   unsigned numSymbols;
   std::vector<Variable> variables;
   std::map<std::pair<std::vector<int64_t>, int64_t>, unsigned> shared;

@@ -313,7 +313,13 @@ Projection::Result Projection::run(const Conjunction &conjunction) {
       break;
   }
   // J >= 0 and J <= (N - 1) / innerTile are kept unless implied.
-  return prover.dropRedundant(rows) ? Result::Done : Result::Empty;
+  if (!prover.dropRedundant(rows))
+    return Result::Empty;
+  if (!llvm::all_of(rows, [&](const Row &row) { return vars.fits(row); })) {
+    reason = "a coefficient is too large";
+    return Result::GaveUp;
+  }
+  return Result::Done;
 }
 
 //===----------------------------------------------------------------------===//

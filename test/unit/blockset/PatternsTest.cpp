@@ -227,6 +227,27 @@ TEST_F(Patterns, LimitsGiveAllTiles) {
   EXPECT_EQ(set.runs(0, values).size(), 1u);
 }
 
+/// "No window" is often spelled as the largest integer.
+TEST_F(Patterns, LargestParametersDoNotWrap) {
+  PairDomain domain;
+  IntExpr w = domain.addSymbol("W", 1), s = domain.addSymbol("S");
+  Predicate predicate = (j <= i) & ((i - j < w) | (j < s));
+  BlockSet set = computeBlockSet(predicate, domain, Tiling::tiles(64, 128),
+                                 &context);
+  EXPECT_TRUE(set.touched.exact && set.notFull.exact);
+  for (int64_t value : {maxSymbolMagnitude - 1, int64_t(1) << 20})
+    for (int64_t sink : {-maxSymbolMagnitude, maxSymbolMagnitude}) {
+      int64_t values[] = {300, 300, value, sink};
+      Verdict verdict =
+          checkBlockSet(set, PairCounts(predicate, domain, values), values);
+      EXPECT_EQ(verdict.unsound() + verdict.imprecise, 0);
+    }
+  // Where a value could wrap, nothing is claimed.
+  Predicate steep = i.times(1 << 15).times(1 << 14).times(2).floorDiv(3) > j;
+  set = computeBlockSet(steep, domain, Tiling::tiles(64, 128), &context);
+  EXPECT_FALSE(set.touched.exact || set.notFull.exact);
+}
+
 TEST_F(Patterns, EmptyProblems) {
   PairDomain domain;
   domain.qOffset = 0;
