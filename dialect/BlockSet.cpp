@@ -140,8 +140,7 @@ SmallVector<Run> BlockSet::runs(int64_t x, ArrayRef<int64_t> symbols) const {
       int64_t stop = range.hi;
       if (next != cut.end())
         stop = std::min(stop, partial ? next->hi : next->lo);
-      result.push_back(
-          {at, stop, 1, partial ? Run::Partial : Run::Full});
+      result.push_back({at, stop, 1, partial ? Run::Partial : Run::Full});
       at = stop;
     }
   }
@@ -237,8 +236,7 @@ private:
         collect(binary.getRHS(), factor, terms, constant);
         return;
       }
-      auto value =
-          llvm::dyn_cast<mlir::AffineConstantExpr>(binary.getRHS());
+      auto value = llvm::dyn_cast<mlir::AffineConstantExpr>(binary.getRHS());
       if (expr.getKind() == AffineExprKind::Mul && value) {
         collect(binary.getLHS(), factor * value.getValue(), terms, constant);
         return;
@@ -330,8 +328,7 @@ BlockSet BlockSet::conservative(const PairDomain &domain, const Tiling &tiling,
   AffineExpr zero = mlir::getAffineConstantExpr(0, context);
   unsigned numSymbols = domain.symbols.size();
   Box all{mlir::AffineMap::get(1, numSymbols, zero),
-          mlir::AffineMap::get(1, numSymbols,
-                               inner.ceilDiv(tiling.innerTile)),
+          mlir::AffineMap::get(1, numSymbols, inner.ceilDiv(tiling.innerTile)),
           mlir::IntegerSet::get(1, numSymbols, zero, true)};
   for (TileSide *side : {&set.touched, &set.notFull}) {
     side->clusters.push_back({{all}});

@@ -179,8 +179,7 @@ public:
   /// PairDomain::symbols. Neighbours of the same class are merged; a tile in
   /// no run is empty. If a side is not exact, Partial may also hold tiles that
   /// are really empty or full; Full and absence are always right.
-  llvm::SmallVector<Run> runs(int64_t x,
-                              llvm::ArrayRef<int64_t> symbols) const;
+  llvm::SmallVector<Run> runs(int64_t x, llvm::ArrayRef<int64_t> symbols) const;
   /// Number of tiles in `runs`.
   int64_t count(int64_t x, llvm::ArrayRef<int64_t> symbols) const;
   /// Outer coordinates are [0, numOuter) with step outerTile / outerScale.

@@ -161,8 +161,7 @@ unsigned IntExpr::numSymbolsUsed() const {
   return n;
 }
 
-IntExpr
-IntExpr::substitute(ArrayRef<std::optional<int64_t>> values) const {
+IntExpr IntExpr::substitute(ArrayRef<std::optional<int64_t>> values) const {
   switch (kind()) {
   case Kind::Const:
   case Kind::Row:
@@ -383,8 +382,7 @@ unsigned Predicate::numSymbolsUsed() const {
   llvm_unreachable("covered switch");
 }
 
-Predicate
-Predicate::substitute(ArrayRef<std::optional<int64_t>> values) const {
+Predicate Predicate::substitute(ArrayRef<std::optional<int64_t>> values) const {
   switch (kind()) {
   case Kind::True:
   case Kind::False:
@@ -405,8 +403,8 @@ Predicate::substitute(ArrayRef<std::optional<int64_t>> values) const {
 void Predicate::print(raw_ostream &os, ArrayRef<std::string> names) const {
   // Mixed and/or is always bracketed: nobody should have to know a rule here.
   auto operand = [&](const Predicate &p, Kind parent) {
-    bool parens = (p.kind() == Kind::And || p.kind() == Kind::Or) &&
-                  p.kind() != parent;
+    bool parens =
+        (p.kind() == Kind::And || p.kind() == Kind::Or) && p.kind() != parent;
     if (parens)
       os << '(';
     p.print(os, names);

@@ -80,8 +80,7 @@ public:
   IntExpr floorDiv(int64_t divisor) const;
   IntExpr mod(int64_t divisor) const;
 
-  int64_t evaluate(int64_t i, int64_t j,
-                   llvm::ArrayRef<int64_t> symbols) const;
+  int64_t evaluate(int64_t i, int64_t j, llvm::ArrayRef<int64_t> symbols) const;
 
   /// True if neither the row nor the column occurs.
   bool isSymbolic() const;

@@ -8,9 +8,9 @@
 // optimisation: an unproved question leaves one range more, or a sort.
 //
 //===----------------------------------------------------------------------===//
-#include "passes/Analysis/Projection.h"
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/MLIRContext.h"
+#include "passes/Analysis/Projection.h"
 
 using namespace filigree;
 using llvm::SmallVector;

@@ -57,8 +57,7 @@ std::optional<Row> DisjunctiveForm::linearize(const IntExpr &expr) {
   case IntExpr::Kind::FloorDiv:
   case IntExpr::Kind::Mod: {
     std::optional<Row> lhs = linearize(expr.lhs());
-    if (!lhs || !vars.fits(*lhs) ||
-        expr.constant() > vars.budget.coefficient)
+    if (!lhs || !vars.fits(*lhs) || expr.constant() > vars.budget.coefficient)
       return std::nullopt;
     Row quotient = vars.floorDiv(*lhs, expr.constant());
     if (expr.kind() == IntExpr::Kind::FloorDiv)
@@ -75,8 +74,8 @@ bool DisjunctiveForm::checkSize(const List &list) {
   else if (prover.exhausted())
     reason = "the budget of prover queries is spent";
   else if (list.size() > vars.budget.disjuncts)
-    reason = "more than " + std::to_string(vars.budget.disjuncts) +
-             " disjuncts";
+    reason =
+        "more than " + std::to_string(vars.budget.disjuncts) + " disjuncts";
   else
     return true;
   return false;

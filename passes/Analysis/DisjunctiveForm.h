@@ -45,9 +45,9 @@ private:
   std::optional<Row> linearize(const IntExpr &expr);
   bool expand(const Predicate &predicate, bool complement, const List &in,
               List &out);
-  bool expandEither(const List &in, List &out,
-                    llvm::ArrayRef<std::function<bool(const List &, List &)>>
-                        alternatives);
+  bool expandEither(
+      const List &in, List &out,
+      llvm::ArrayRef<std::function<bool(const List &, List &)>> alternatives);
   bool addLiteral(const Row &row, const List &in, List &out);
   bool checkSize(const List &list);
 

@@ -107,8 +107,7 @@ struct IntervalEvaluator::Impl {
     result.k = isMod ? 0 : whole;
     unsigned number = 0;
     while (number < atoms.size() &&
-           !(atoms[number].isMod == isMod &&
-             atoms[number].divisor == divisor &&
+           !(atoms[number].isMod == isMod && atoms[number].divisor == divisor &&
              atoms[number].dividend == dividend))
       ++number;
     if (number == atoms.size())
@@ -230,8 +229,7 @@ struct IntervalEvaluator::Impl {
 
   /// What all values of the form have in common: value = base mod stride. The
   /// stride is 0 if there is one value only.
-  std::pair<int64_t, int64_t> residue(const Form &form,
-                                      const Point &at) const {
+  std::pair<int64_t, int64_t> residue(const Form &form, const Point &at) const {
     Wide base = form.k;
     int64_t stride = 0;
     auto add = [&](int64_t factor, Bounds b) {
@@ -287,9 +285,7 @@ struct IntervalEvaluator::Impl {
     }
     missesZero |= range.lo > 0 || range.hi < 0;
     auto below = [](Wide lo, Wide hi, Wide bound) { // value < bound
-      return hi < bound    ? Tri::True
-             : lo >= bound ? Tri::False
-                           : Tri::Unknown;
+      return hi < bound ? Tri::True : lo >= bound ? Tri::False : Tri::Unknown;
     };
     switch (comparison.relation) {
     case Predicate::Relation::LT:
@@ -302,9 +298,9 @@ struct IntervalEvaluator::Impl {
       return negate(below(range.lo, range.hi, 0));
     case Predicate::Relation::EQ:
     case Predicate::Relation::NE: {
-      Tri equal = missesZero                         ? Tri::False
+      Tri equal = missesZero                       ? Tri::False
                   : range.lo == 0 && range.hi == 0 ? Tri::True
-                                                     : Tri::Unknown;
+                                                   : Tri::Unknown;
       return comparison.relation == Predicate::Relation::EQ ? equal
                                                             : negate(equal);
     }
@@ -361,9 +357,7 @@ Tri IntervalEvaluator::evaluate(const Rectangle &rect) const {
 Tri IntervalEvaluator::decide(const Rectangle &rect) const {
   bool sawTrue = false, sawFalse = false;
   search(rect, sawTrue, sawFalse);
-  return sawTrue && sawFalse ? Tri::Unknown
-         : sawTrue           ? Tri::True
-                             : Tri::False;
+  return sawTrue && sawFalse ? Tri::Unknown : sawTrue ? Tri::True : Tri::False;
 }
 
 void IntervalEvaluator::search(const Rectangle &rect, bool &sawTrue,
@@ -382,9 +376,14 @@ void IntervalEvaluator::search(const Rectangle &rect, bool &sawTrue,
   // Points that share no stride with the usual tile sizes find most mixtures.
   int64_t im = rect.i0 + rows / 2, jm = rect.j0 + cols / 2;
   const int64_t points[][2] = {
-      {rect.i0, rect.j0}, {rect.i1, rect.j1}, {rect.i0, rect.j1},
-      {rect.i1, rect.j0}, {im, jm},           {rect.i0 + rows / 3, jm},
-      {im, rect.j0 + cols / 5}, {rect.i0 + rows * 2 / 7, rect.j0 + cols * 5 / 7}};
+      {rect.i0, rect.j0},
+      {rect.i1, rect.j1},
+      {rect.i0, rect.j1},
+      {rect.i1, rect.j0},
+      {im, jm},
+      {rect.i0 + rows / 3, jm},
+      {im, rect.j0 + cols / 5},
+      {rect.i0 + rows * 2 / 7, rect.j0 + cols * 5 / 7}};
   for (const auto &point : points) {
     probe(point[0], point[1]);
     if (sawTrue && sawFalse)
@@ -449,8 +448,9 @@ struct TileGeometry {
   /// Positions of outer tiles [x0, x1) and inner tiles [j0, j1).
   Rectangle positions(int64_t x0, int64_t x1, int64_t j0, int64_t j1) const {
     int64_t olo = tiling.outerScale * x0;
-    int64_t ohi = std::min(
-        tiling.outerScale * (x1 - 1) + tiling.outerTile, outerRows) - 1;
+    int64_t ohi =
+        std::min(tiling.outerScale * (x1 - 1) + tiling.outerTile, outerRows) -
+        1;
     int64_t ilo = tiling.innerTile * j0;
     int64_t ihi = std::min(tiling.innerTile * j1, innerRows) - 1;
     olo += outerOffset, ohi += outerOffset;
@@ -481,11 +481,10 @@ TileGrid filigree::classifyQuadtree(const Predicate &predicate,
     tasks.push_back({0, grid.numOuter, 0, grid.numInner});
   while (!tasks.empty()) {
     Task task = tasks.pop_back_val();
-    Rectangle rect =
-        geometry.positions(task.x0, task.x1, task.j0, task.j1);
+    Rectangle rect = geometry.positions(task.x0, task.x1, task.j0, task.j1);
     bool one = task.x1 - task.x0 == 1 && task.j1 - task.j0 == 1;
-    Tri value = one && exactAtTiles ? evaluator.decide(rect)
-                                    : evaluator.evaluate(rect);
+    Tri value =
+        one && exactAtTiles ? evaluator.decide(rect) : evaluator.evaluate(rect);
     if (value != Tri::Unknown || one) {
       TileClass cls = value == Tri::True    ? TileClass::Full
                       : value == Tri::False ? TileClass::Empty
@@ -499,9 +498,8 @@ TileGrid filigree::classifyQuadtree(const Predicate &predicate,
     // Halve the side that is longer in positions.
     bool splitOuter =
         task.j1 - task.j0 == 1 ||
-        (task.x1 - task.x0 > 1 &&
-         (task.x1 - task.x0) * tiling.outerScale >=
-             (task.j1 - task.j0) * tiling.innerTile);
+        (task.x1 - task.x0 > 1 && (task.x1 - task.x0) * tiling.outerScale >=
+                                      (task.j1 - task.j0) * tiling.innerTile);
     if (splitOuter)
       first.x1 = second.x0 = (task.x0 + task.x1) / 2;
     else
@@ -515,8 +513,7 @@ TileGrid filigree::classifyQuadtree(const Predicate &predicate,
 SmallVector<Run> filigree::refinedRuns(const BlockSet &set,
                                        const Predicate &predicate,
                                        const PairDomain &domain, int64_t x,
-                                       ArrayRef<int64_t> symbols,
-                                       bool decide) {
+                                       ArrayRef<int64_t> symbols, bool decide) {
   SmallVector<Run> runs = set.runs(x, symbols);
   if (set.touched.exact && set.notFull.exact)
     return runs;

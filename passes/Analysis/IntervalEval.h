@@ -56,17 +56,15 @@ enum class TileClass : uint8_t { Empty, Full, Partial };
 struct TileGrid {
   int64_t numOuter = 0, numInner = 0;
   llvm::SmallVector<TileClass, 0> classes;
-  TileClass at(int64_t x, int64_t j) const {
-    return classes[x * numInner + j];
-  }
+  TileClass at(int64_t x, int64_t j) const { return classes[x * numInner + j]; }
 };
 
 /// Classifies every tile by a quadtree over the tile grid. With `exactAtTiles`
 /// a tile is Partial only if it holds both values; without, also where interval
 /// evaluation does not know.
 TileGrid classifyQuadtree(const Predicate &predicate, const PairDomain &domain,
-                          const Tiling &tiling,
-                          llvm::ArrayRef<int64_t> symbols, bool exactAtTiles);
+                          const Tiling &tiling, llvm::ArrayRef<int64_t> symbols,
+                          bool exactAtTiles);
 
 /// Runs of `set` at X, where tiles of sides that are not exact are looked at
 /// again with evaluateOn (or decideOn). This is what a plan made on the host

@@ -125,9 +125,9 @@ double VariableTable::magnitude(const Row &row) const {
       continue;
     const Variable &variable = variables[var];
     bool divided = variable.divisor != 0;
-    double size = divided ? magnitude(variable.dividend) /
-                                    double(variable.divisor) + 1
-                          : double(maxSymbolMagnitude);
+    double size =
+        divided ? magnitude(variable.dividend) / double(variable.divisor) + 1
+                : double(maxSymbolMagnitude);
     // A dividend that wraps makes its quotient mean nothing, however small.
     if (divided && size * double(variable.divisor) >= 0x1p62)
       return 0x1p63;
@@ -378,8 +378,8 @@ bool Prover::dropRedundant(Rows &rows) {
       if (row.equality == equality)
         ordered.push_back(row);
   rows = std::move(ordered);
-  unsigned candidates = llvm::count_if(
-      rows, [](const Row &row) { return !row.equality; });
+  unsigned candidates =
+      llvm::count_if(rows, [](const Row &row) { return !row.equality; });
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
   Simplex simplex(compressed.relation(all));

@@ -29,9 +29,7 @@ struct Row {
   int64_t constant = 0;
   bool equality = false;
 
-  int64_t get(unsigned var) const {
-    return var < coef.size() ? coef[var] : 0;
-  }
+  int64_t get(unsigned var) const { return var < coef.size() ? coef[var] : 0; }
   void set(unsigned var, int64_t value) {
     if (var >= coef.size())
       coef.resize(var + 1, 0);

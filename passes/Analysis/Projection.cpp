@@ -118,9 +118,8 @@ Projection::Step Projection::solveEquality() {
     SmallVector<unsigned> held = eliminable(rows[k]);
     if (held.empty())
       continue;
-    bool unit = llvm::any_of(held, [&](unsigned var) {
-      return std::abs(rows[k].get(var)) == 1;
-    });
+    bool unit = llvm::any_of(
+        held, [&](unsigned var) { return std::abs(rows[k].get(var)) == 1; });
     int rank = unit ? 0 : held.size() > 1 ? 1 : 2;
     if (rank < bestRank) {
       bestRank = rank;
@@ -131,8 +130,8 @@ Projection::Step Projection::solveEquality() {
     return Step::Nothing;
   Row equality = rows[best];
   SmallVector<unsigned> held = eliminable(equality);
-  unsigned var = *std::min_element(
-      held.begin(), held.end(), [&](unsigned a, unsigned b) {
+  unsigned var =
+      *std::min_element(held.begin(), held.end(), [&](unsigned a, unsigned b) {
         return std::abs(equality.get(a)) < std::abs(equality.get(b));
       });
 
@@ -141,8 +140,8 @@ Projection::Step Projection::solveEquality() {
     for (unsigned other : held) {
       if (other == var)
         continue;
-      int64_t t = llvm::divideFloorSigned(equality.get(other),
-                                          equality.get(var));
+      int64_t t =
+          llvm::divideFloorSigned(equality.get(other), equality.get(var));
       for (Row &row : rows)
         if (int64_t factor = row.get(var)) {
           Row change;

@@ -69,9 +69,8 @@ struct ProjectedBox {
 
 /// Drops boxes inside others, groups the rest into clusters and orders these,
 /// by proof. Implemented in Clustering.cpp.
-TileSide makeSide(llvm::SmallVector<ProjectedBox, 0> boxes,
-                  VariableTable &vars, Prover &prover,
-                  mlir::MLIRContext *context);
+TileSide makeSide(llvm::SmallVector<ProjectedBox, 0> boxes, VariableTable &vars,
+                  Prover &prover, mlir::MLIRContext *context);
 
 } // namespace filigree
 

@@ -58,8 +58,8 @@ int main(int argc, char **argv) {
   for (int k = 1; k < argc; ++k) {
     llvm::StringRef option = argv[k];
     uint64_t value = 0;
-    bool hasValue = k + 1 < argc &&
-                    !llvm::StringRef(argv[k + 1]).getAsInteger(10, value);
+    bool hasValue =
+        k + 1 < argc && !llvm::StringRef(argv[k + 1]).getAsInteger(10, value);
     if (option == "--names") {
       names = true;
     } else if (option == "--seed" && hasValue) {

@@ -75,8 +75,8 @@ TEST(MustFail, NotFullEndsOneTileEarly) {
 }
 
 TEST(MustFail, ExactWithOneTileTooMany) {
-  FuzzTable table = fuzzPredicates(
-      7, 60, [](BlockSet &set) { shift(set.touched, true, 1); });
+  FuzzTable table =
+      fuzzPredicates(7, 60, [](BlockSet &set) { shift(set.touched, true, 1); });
   EXPECT_GT(table.wrongExact, 0);
   EXPECT_EQ(table.proof.unsound(), 0);
 }

@@ -29,8 +29,7 @@ TEST(IntervalEval, DifferencesAreOneQuantity) {
 TEST(IntervalEval, ModInsideOnePeriodIsExact) {
   EXPECT_EQ(evaluateOn(j.mod(512) < 64, {0, 0, 512, 575}, none), Tri::True);
   EXPECT_EQ(evaluateOn(j.mod(512) < 64, {0, 0, 576, 1023}, none), Tri::False);
-  EXPECT_EQ(evaluateOn(j.mod(512) < 64, {0, 0, 576, 1024}, none),
-            Tri::Unknown);
+  EXPECT_EQ(evaluateOn(j.mod(512) < 64, {0, 0, 576, 1024}, none), Tri::Unknown);
 }
 
 TEST(IntervalEval, EqualityClasses) {

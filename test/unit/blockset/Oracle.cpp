@@ -63,8 +63,8 @@ static Values evaluateRow(const IntExpr &e, const RowContext &row) {
         continue;
       }
       int64_t remainder = ((value % c) + c) % c;
-      value = e.kind() == IntExpr::Kind::Mod ? remainder
-                                             : (value - remainder) / c;
+      value =
+          e.kind() == IntExpr::Kind::Mod ? remainder : (value - remainder) / c;
     }
     return result;
   }
@@ -149,8 +149,7 @@ TileClass PairCounts::classOf(const Tiling &tiling, int64_t x,
   int64_t o1 = std::min(o0 + tiling.outerTile, queries ? rows : cols);
   int64_t i0 = tiling.innerTile * j;
   int64_t i1 = std::min(i0 + tiling.innerTile, queries ? cols : rows);
-  int64_t found =
-      queries ? count(o0, o1, i0, i1) : count(i0, i1, o0, o1);
+  int64_t found = queries ? count(o0, o1, i0, i1) : count(i0, i1, o0, o1);
   return found == 0                       ? TileClass::Empty
          : found == (o1 - o0) * (i1 - i0) ? TileClass::Full
                                           : TileClass::Partial;

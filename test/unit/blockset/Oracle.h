@@ -34,10 +34,10 @@ private:
 /// What a comparison of classified tiles with the oracle found.
 struct Verdict {
   int64_t tiles = 0;
-  int64_t falseEmpty = 0;  // skipped, but holds a pair
-  int64_t falseFull = 0;   // unmasked, but misses a pair
-  int64_t imprecise = 0;   // partial, but uniform
-  int64_t malformed = 0;   // runs out of order, overlapping, out of range
+  int64_t falseEmpty = 0; // skipped, but holds a pair
+  int64_t falseFull = 0;  // unmasked, but misses a pair
+  int64_t imprecise = 0;  // partial, but uniform
+  int64_t malformed = 0;  // runs out of order, overlapping, out of range
   int64_t unsound() const { return falseEmpty + falseFull + malformed; }
   void operator+=(const Verdict &o) {
     tiles += o.tiles, falseEmpty += o.falseEmpty, falseFull += o.falseFull;

@@ -62,8 +62,8 @@ std::vector<Pattern> patterns(const Symbols &p) {
       {"grid64_radius3", grid(64, 3), true, true, 1, 0},
       {"grid64_radius", grid(64, p.r), true, true, 1, 0},
       {"grid48_radius3", grid(48, 3), true, true, 1, 0},
-      {"chunked",
-       causal & (i.floorDiv(128) - j.floorDiv(128) <= p.c), true, true, 1, 2},
+      {"chunked", causal & (i.floorDiv(128) - j.floorDiv(128) <= p.c), true,
+       true, 1, 2},
       {"not_window", !window, true, true, 2, 1},
       {"nested",
        (causal & !((i - j >= p.w) & (j.mod(64) >= 8))) |
@@ -150,19 +150,22 @@ TEST_F(Patterns, ProofMatchesTheTable) {
 
 TEST_F(Patterns, AllTilingsAreSound) {
   Symbols symbols;
-  const Tiling tilings[] = {
-      Tiling::tiles(128, 128), Tiling::tiles(128, 64),
-      Tiling::tiles(96, 128),  Tiling::tiles(128, 8),
-      Tiling::tiles(32, 16),   Tiling::tiles(16, 1),
-      Tiling::tiles(64, 128, Outer::Keys),
-      Tiling::tiles(96, 32, Outer::Keys),
-      Tiling::rows(64, 128),   Tiling::rows(128, 16, Outer::Keys)};
+  const Tiling tilings[] = {Tiling::tiles(128, 128),
+                            Tiling::tiles(128, 64),
+                            Tiling::tiles(96, 128),
+                            Tiling::tiles(128, 8),
+                            Tiling::tiles(32, 16),
+                            Tiling::tiles(16, 1),
+                            Tiling::tiles(64, 128, Outer::Keys),
+                            Tiling::tiles(96, 32, Outer::Keys),
+                            Tiling::rows(64, 128),
+                            Tiling::rows(128, 16, Outer::Keys)};
   for (const Pattern &pattern : patterns(symbols)) {
     SCOPED_TRACE(pattern.name);
     std::vector<BlockSet> sets;
     for (const Tiling &tiling : tilings)
-      sets.push_back(computeBlockSet(pattern.predicate, symbols.domain, tiling,
-                                     &context));
+      sets.push_back(
+          computeBlockSet(pattern.predicate, symbols.domain, tiling, &context));
     std::vector<Verdict> verdicts = check(pattern, symbols, sets);
     for (auto [set, verdict] : llvm::zip_equal(sets, verdicts)) {
       SCOPED_TRACE(std::to_string(set.tiling.outerTile) + "x" +
@@ -189,8 +192,8 @@ TEST_F(Patterns, OffsetsMayBeSymbols) {
     for (int64_t q0 : {-5, 0, 90})
       for (int64_t k0 : {0, 17}) {
         int64_t values[] = {150, 210, 40, q0, k0};
-        Verdict verdict = checkBlockSet(
-            set, PairCounts(predicate, domain, values), values);
+        Verdict verdict =
+            checkBlockSet(set, PairCounts(predicate, domain, values), values);
         EXPECT_EQ(verdict.unsound() + verdict.imprecise, 0);
       }
   }
@@ -232,8 +235,8 @@ TEST_F(Patterns, LargestParametersDoNotWrap) {
   PairDomain domain;
   IntExpr w = domain.addSymbol("W", 1), s = domain.addSymbol("S");
   Predicate predicate = (j <= i) & ((i - j < w) | (j < s));
-  BlockSet set = computeBlockSet(predicate, domain, Tiling::tiles(64, 128),
-                                 &context);
+  BlockSet set =
+      computeBlockSet(predicate, domain, Tiling::tiles(64, 128), &context);
   EXPECT_TRUE(set.touched.exact && set.notFull.exact);
   for (int64_t value : {maxSymbolMagnitude - 1, int64_t(1) << 20})
     for (int64_t sink : {-maxSymbolMagnitude, maxSymbolMagnitude}) {

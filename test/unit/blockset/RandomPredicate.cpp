@@ -131,8 +131,7 @@ RandomCase test::makeRandomCase(uint64_t seed, uint64_t index) {
   for (int k = 0; k < 3; ++k) {
     const auto &size = sizes[random.pick(0, 8)];
     result.symbolValues.push_back({size[0], size[1], random.pick(1, 200),
-                                   random.pick(0, 300),
-                                   random.pick(-70, 150)});
+                                   random.pick(0, 300), random.pick(-70, 150)});
   }
   return result;
 }
@@ -155,16 +154,15 @@ static void checkQuadtree(const RandomCase &test, const PairCounts &counts,
   }
 }
 
-FuzzTable
-test::fuzzPredicates(uint64_t seed, uint64_t count,
-                     const std::function<void(BlockSet &)> &corrupt) {
+FuzzTable test::fuzzPredicates(uint64_t seed, uint64_t count,
+                               const std::function<void(BlockSet &)> &corrupt) {
   FuzzTable table;
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   for (uint64_t index = 0; index < count; ++index) {
     RandomCase test = makeRandomCase(seed, index);
     auto start = std::chrono::steady_clock::now();
-    BlockSet set = computeBlockSet(test.predicate, test.domain, test.tiling,
-                                   &context);
+    BlockSet set =
+        computeBlockSet(test.predicate, test.domain, test.tiling, &context);
     double ms = std::chrono::duration<double, std::milli>(
                     std::chrono::steady_clock::now() - start)
                     .count();
@@ -190,7 +188,8 @@ test::fuzzPredicates(uint64_t seed, uint64_t count,
 
     for (const auto &symbols : test.symbolValues) {
       PairCounts counts(test.predicate, test.domain, symbols);
-      // With X a row there are many outer tiles; a prime step sees all residues.
+      // With X a row there are many outer tiles; a prime step sees all
+      // residues.
       int64_t stride = test.tiling.outerScale == 1 ? 13 : 1;
       Verdict proof = checkBlockSet(set, counts, symbols, stride);
       table.wrongExact += exact && proof.imprecise != 0;
@@ -201,10 +200,10 @@ test::fuzzPredicates(uint64_t seed, uint64_t count,
       } else {
         for (int64_t x = 0; x < set.numOuter(symbols); x += stride)
           for (bool decide : {false, true})
-            (decide ? table.decided : table.interval) += checkRuns(
-                refinedRuns(set, test.predicate, test.domain, x, symbols,
-                            decide),
-                counts, test.tiling, x, set.numInner(symbols));
+            (decide ? table.decided : table.interval) +=
+                checkRuns(refinedRuns(set, test.predicate, test.domain, x,
+                                      symbols, decide),
+                          counts, test.tiling, x, set.numInner(symbols));
       }
       checkQuadtree(test, counts, symbols, stride, table);
     }

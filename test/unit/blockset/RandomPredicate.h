@@ -31,11 +31,11 @@ RandomCase makeRandomCase(uint64_t seed, uint64_t index);
 
 struct FuzzTable {
   int64_t predicates = 0;
-  int64_t exact = 0;    // both sides proved exact
-  int64_t gaveUp = 0;   // a limit was hit on some side
-  Verdict proof;        // runs of the projection alone
-  Verdict interval;     // with interval evaluation in ranges not exact
-  Verdict decided;      // with probing and halving as well
+  int64_t exact = 0;         // both sides proved exact
+  int64_t gaveUp = 0;        // a limit was hit on some side
+  Verdict proof;             // runs of the projection alone
+  Verdict interval;          // with interval evaluation in ranges not exact
+  Verdict decided;           // with probing and halving as well
   int64_t wrongExact = 0;    // said exact, and was not
   int64_t wrongQuadtree = 0; // tiles where the quadtree and the oracle differ
   int64_t unsoundQuadtree = 0;
@@ -50,9 +50,8 @@ struct FuzzTable {
 };
 
 /// Runs cases [0, count) of a seed. `corrupt` may damage each result first.
-FuzzTable fuzzPredicates(
-    uint64_t seed, uint64_t count,
-    const std::function<void(BlockSet &)> &corrupt = {});
+FuzzTable fuzzPredicates(uint64_t seed, uint64_t count,
+                         const std::function<void(BlockSet &)> &corrupt = {});
 
 } // namespace filigree::test
 
