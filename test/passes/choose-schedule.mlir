@@ -1,0 +1,29 @@
+// RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule))' | FileCheck %s
+
+// Every decision comes with its reason.
+// CHECK-LABEL: tile.kernel @dense
+//  CHECK-SAME:   schedule <rows = {{[0-9]+}}, chunk = {{[0-9]+}}, masked_chunk = {{[0-9]+}}, granule = {{[0-9]+}}, "{{.+}}">
+func.func @dense(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %true = arith.constant true
+    attn.yield %true : i1
+  }
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+// A tile lies in one row of blocks: its rows divide those of the block.
+// CHECK-LABEL: tile.kernel @lists
+//  CHECK-SAME:   schedule <rows = 32, {{.*}} "a tile lies in one row of blocks of 32 rows">
+func.func @lists(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<?x?x?xi32>, %n: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.blocks %st, %n, %c [32, 64] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
