@@ -96,18 +96,18 @@ TEST(Interpreter, FloorDivisionAndRemainderOfNegativePositions) {
 
 TEST(Interpreter, SetAlgebra) {
   Problem p;
-  p.graph = where("a", kCausal) +
-            where("b", "%two = arith.constant 2 : i64\n"
+  p.graph = where("ga", kCausal) +
+            where("gb", "%two = arith.constant 2 : i64\n"
                        "%m = attn.mod %j, %two\n"
                        "%zero = arith.constant 0 : i64\n"
                        "%y = arith.cmpi eq, %m, %zero : i64") +
-            where("c", "%four = arith.constant 4 : i64\n"
+            where("gc", "%four = arith.constant 4 : i64\n"
                        "%y = arith.cmpi slt, %j, %four : i64") +
-            "%d = attn.difference %a, %b\n"
-            "%e = attn.union %d, %c\n"
-            "%f = attn.complement %e\n"
-            "%u = attn.union %b, %c\n"
-            "%g = attn.intersect %f, %u\n";
+            "%gd = attn.difference %ga, %gb\n"
+            "%ge = attn.union %gd, %gc\n"
+            "%gf = attn.complement %ge\n"
+            "%gu = attn.union %gb, %gc\n"
+            "%g = attn.intersect %gf, %gu\n";
   p.allowed = [&](int64_t, int64_t, int64_t r, int64_t c) {
     bool a = c <= r + p.Nk - p.Nq, even = c % 2 == 0, first = c < 4;
     return !((a && !even) || first) && (even || first);
@@ -119,7 +119,7 @@ TEST(Interpreter, SetAlgebra) {
 TEST(Interpreter, AUnionCountsAPairOnce) {
   Problem p;
   p.graph =
-      where("a", kTrue) + where("b", kCausal) + "%g = attn.union %a, %b\n";
+      where("ga", kTrue) + where("gb", kCausal) + "%g = attn.union %ga, %gb\n";
   p.fill();
   p.check();
 }
