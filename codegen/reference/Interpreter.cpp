@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <thread>
 
 using namespace filigree::reference;
@@ -85,7 +84,7 @@ public:
   }
 
   /// Writes valueDim numbers to `output` and one to `lse`.
-  llvm::Error fold(const Row &row, double *output, double *lse) {
+  void fold(const Row &row, double *output, double *lse) {
     constexpr Real inf = std::numeric_limits<Real>::infinity();
     Real m = -inf, sink = -inf;
     if (plan.sink)
@@ -94,8 +93,7 @@ public:
     for (const AttendPlan<Real> *attend : plan.attends)
       for (const SourcePlan<Real> &source : attend->sources) {
         SourceState<Real> &state = states[number++];
-        if (llvm::Error error = edges(*attend, source, row, state))
-          return error;
+        edges(*attend, source, row, state);
         for (Real logit : state.logits)
           m = maximum(m, logit);
       }
@@ -103,7 +101,7 @@ public:
     std::fill_n(output, plan.valueDim, 0.0);
     *lse = -std::numeric_limits<double>::infinity();
     if (m == -inf)
-      return llvm::Error::success();
+      return;
 
     Real l = std::exp(sink - m);
     for (SourceState<Real> &state : states)
@@ -125,25 +123,21 @@ public:
       output[d] = std::is_same_v<Real, float> ? roundTo(plan.outputType, sum[d])
                                               : sum[d] / l;
     *lse = m + std::log(l);
-    return llvm::Error::success();
   }
 
 private:
   /// Fills columns and logits.
-  llvm::Error edges(const AttendPlan<Real> &attend,
-                    const SourcePlan<Real> &source, const Row &row,
-                    SourceState<Real> &state) {
+  void edges(const AttendPlan<Real> &attend, const SourcePlan<Real> &source,
+             const Row &row, SourceState<Real> &state) {
     state.columns.clear();
     state.logits.clear();
     RowPlace place = attend.place(row.b, row.h, row.r, source.keys());
-    auto mask = source.graph.row(state.graph, place);
-    if (!mask)
-      return mask.takeError();
+    llvm::ArrayRef<uint8_t> mask = source.graph.row(state.graph, place);
     for (int64_t c = place.lo; c < place.hi; ++c)
-      if ((*mask)[c])
+      if (mask[c])
         state.columns.push_back(c);
     if (state.columns.empty())
-      return llvm::Error::success();
+      return;
 
     int64_t kvHead = row.h / (attend.query.shape[1] / source.kvHeads());
     state.key.load(source.key, row.b, kvHead);
@@ -161,7 +155,6 @@ private:
       source.edge->beginRow(state.edge, place);
       source.edge->runEdge(state.edge, place, state.columns, state.logits);
     }
-    return llvm::Error::success();
   }
 
   const FinalizePlan<Real> &plan;
@@ -197,36 +190,21 @@ std::vector<Row> allRows(int64_t batches, int64_t heads, int64_t queries) {
 }
 
 template <typename Real>
-llvm::Error foldRows(const FinalizePlan<Real> &plan, llvm::ArrayRef<Row> rows,
-                     unsigned threads, std::vector<double> &output,
-                     std::vector<double> &lse) {
+void foldRows(const FinalizePlan<Real> &plan, llvm::ArrayRef<Row> rows,
+              unsigned threads, std::vector<double> &output,
+              std::vector<double> &lse) {
   constexpr size_t chunk = 16;
   size_t chunks = (rows.size() + chunk - 1) / chunk;
   output.assign(rows.size() * plan.valueDim, 0);
   lse.assign(rows.size(), 0);
 
   std::atomic<size_t> next{0};
-  std::mutex mutex;
-  size_t failedChunk = chunks;
-  llvm::Error failure = llvm::Error::success();
   auto work = [&] {
     RowFolder<Real> folder(plan);
     for (size_t c; (c = next.fetch_add(1)) < chunks;)
       for (size_t k = c * chunk; k < std::min(rows.size(), (c + 1) * chunk);
            ++k)
-        if (llvm::Error error = folder.fold(
-                rows[k], output.data() + k * plan.valueDim, &lse[k])) {
-          // Keep the error of the first row, whichever thread met it.
-          std::lock_guard<std::mutex> lock(mutex);
-          if (c < failedChunk) {
-            llvm::consumeError(std::move(failure));
-            failure = std::move(error);
-            failedChunk = c;
-          } else {
-            llvm::consumeError(std::move(error));
-          }
-          return;
-        }
+        folder.fold(rows[k], output.data() + k * plan.valueDim, &lse[k]);
   };
   if (threads == 0)
     threads = std::max(1u, std::thread::hardware_concurrency());
@@ -237,7 +215,6 @@ llvm::Error foldRows(const FinalizePlan<Real> &plan, llvm::ArrayRef<Row> rows,
   work();
   for (std::thread &thread : pool)
     thread.join();
-  return failure;
 }
 
 template <typename Real>
@@ -258,9 +235,7 @@ llvm::Expected<std::vector<Result>> run(mlir::func::FuncOp function,
     if (llvm::Error error = checkRows(rows, shape[0], shape[1], shape[2]))
       return std::move(error);
     std::vector<double> output, lse;
-    if (llvm::Error error =
-            foldRows(finalize, rows, options.threads, output, lse))
-      return std::move(error);
+    foldRows(finalize, rows, options.threads, output, lse);
     if (finalize.lseResult >= 0) {
       Result &result = results[finalize.lseResult];
       result.isLse = true;
@@ -329,10 +304,7 @@ llvm::Error filigree::reference::visitGraph(
       PairGraph::State state = source.graph.makeState();
       for (const Row &row : rows) {
         RowPlace place = attend->place(row.b, row.h, row.r, source.keys());
-        auto mask = source.graph.row(state, place);
-        if (!mask)
-          return mask.takeError();
-        visit(number, row, *mask);
+        visit(number, row, source.graph.row(state, place));
       }
       ++number;
     }

@@ -10,9 +10,9 @@
 //
 // Positions: query r sits at i = r + offset, key c at j = c. The offset is
 // `offsets[b]`, else 0 for top_left, else Nk - Nq with the Nk of the source. In
-// packed input r, c, Nq and Nk are those of the document. `b` in a body is the
-// batch index of storage (0 in packed input); list blocks and bias tensors are
-// indexed by storage.
+// packed input r, c, Nq and Nk are those of the document, and `b` in a body is
+// the number of the document. List blocks and the token axes of bias tensors
+// are indexed by storage. dialect/SPEC.md is the law.
 //
 // Infinities: a row whose logits are all -inf is a row without keys (0, -inf),
 // because a partial result with m = -inf is neutral in a merge. Otherwise IEEE

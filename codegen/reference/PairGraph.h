@@ -5,7 +5,8 @@
 //
 // A graph value and all it is made of, as a list of nodes in the order of
 // definition. For one row every node gets a byte per key: where-bodies are
-// evaluated, lists are expanded, set operations are bytewise.
+// evaluated, lists are expanded, set operations are bytewise. A bad list or
+// entry is dropped, as kernels do (SPEC.md, `blocks`, R2 and R3).
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_REFERENCE_PAIRGRAPH_H
@@ -24,17 +25,17 @@ public:
     std::vector<std::vector<uint8_t>> masks;
   };
 
-  /// `kvHeads` says which lists are shared by a group of query heads.
+  /// Of lists, not of tables: `batches` of storage, and `kvHeads`, which says
+  /// which lists are shared by a group of query heads.
   static llvm::Expected<PairGraph> compile(mlir::Value graph,
                                            const Environment &outside,
                                            const BodyExtents &extents,
-                                           int64_t kvHeads);
+                                           int64_t batches, int64_t kvHeads);
 
   State makeState() const;
   /// One byte per key of storage: 1 where the row sees it. Keys outside of
   /// [place.lo, place.hi) are 0. Valid until the next call with the state.
-  llvm::Expected<llvm::ArrayRef<uint8_t>> row(State &state,
-                                              const RowPlace &place) const;
+  llvm::ArrayRef<uint8_t> row(State &state, const RowPlace &place) const;
 
 private:
   enum class Kind { Where, Blocks, Union, Intersect, Difference, Complement };
@@ -49,11 +50,11 @@ private:
   llvm::Expected<unsigned> add(mlir::Value graph, const Environment &outside);
   llvm::Error addBlocks(attn::BlocksOp op, const Environment &outside,
                         Node &node);
-  llvm::Error expandBlocks(const Node &node, const RowPlace &place,
-                           std::vector<uint8_t> &mask) const;
+  void expandBlocks(const Node &node, const RowPlace &place,
+                    std::vector<uint8_t> &mask) const;
 
   BodyExtents extents;
-  int64_t kvHeads = 1;
+  int64_t batches = 1, kvHeads = 1;
   std::vector<Node> nodes;
   std::vector<ScalarProgram<double>> programs;
   llvm::DenseMap<mlir::Value, unsigned> numbers;

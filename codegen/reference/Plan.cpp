@@ -293,11 +293,6 @@ private:
       return sentence("expected '{0}' to end at {1} or before, but got {2}",
                       outside.names.lookup(op.getCuQuery()),
                       attend.query.shape[2], attend.cuQuery.back());
-    for (const SourcePlan<Real> &source : attend.sources)
-      if (attend.cuKey.back() > source.keys())
-        return sentence("expected '{0}' to end at {1} or before, but got {2}",
-                        outside.names.lookup(op.getCuKey()), source.keys(),
-                        attend.cuKey.back());
     return llvm::Error::success();
   }
 
@@ -335,14 +330,17 @@ private:
                       heads, keyName, source.kvHeads());
     source.scale = op.getScale() ? op.getScale()->convertToDouble()
                                  : 1 / std::sqrt(double(attend.query.shape[3]));
-    BodyExtents extents = {batches, heads, attend.query.shape[2],
+    // In packed input b counts documents.
+    int64_t entries =
+        attend.cuQuery.empty() ? batches : int64_t(attend.cuQuery.size()) - 1;
+    BodyExtents extents = {entries, heads, attend.query.shape[2],
                            source.keys()};
-    auto graph =
-        PairGraph::compile(op.getGraph(), outside, extents, source.kvHeads());
+    auto graph = PairGraph::compile(op.getGraph(), outside, extents, batches,
+                                    source.kvHeads());
     if (!graph)
       return graph.takeError();
     source.graph = std::move(*graph);
-    if (!op.getEdge().empty()) {
+    if (needData && !op.getEdge().empty()) {
       auto edge =
           ScalarProgram<Real>::compile(op.getEdge().front(), outside, extents);
       if (!edge)
@@ -360,13 +358,18 @@ private:
       return query.takeError();
     attend->query = std::move(*query);
     attend->topLeft = op.getAlign() == attn::Align::top_left;
+    if (op.getCuQuery())
+      if (llvm::Error error = bindDocuments(op, *attend))
+        return error;
     for (Value source : op.getSources())
       if (llvm::Error error =
               bindSource(source.getDefiningOp<attn::SourceOp>(), *attend))
         return error;
-    if (op.getCuQuery())
-      if (llvm::Error error = bindDocuments(op, *attend))
-        return error;
+    for (const SourcePlan<Real> &source : attend->sources)
+      if (op.getCuKey() && attend->cuKey.back() > source.keys())
+        return sentence("expected '{0}' to end at {1} or before, but got {2}",
+                        outside.names.lookup(op.getCuKey()), source.keys(),
+                        attend->cuKey.back());
     if (op.getOffsets()) {
       auto offsets = integers(op.getOffsets());
       if (!offsets)
@@ -476,6 +479,7 @@ RowPlace AttendPlan<Real>::place(int64_t b, int64_t h, int64_t r,
   if (next == cuQuery.begin() || next == cuQuery.end())
     return place; // before, between or after the documents: no key exists
   size_t d = next - cuQuery.begin() - 1;
+  place.b = int64_t(d);
   queries = cuQuery[d + 1] - cuQuery[d];
   keys = cuKey[d + 1] - cuKey[d];
   place.lo = place.keyShift = cuKey[d];

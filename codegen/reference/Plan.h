@@ -57,7 +57,8 @@ template <typename Real> struct Plan {
   std::vector<FinalizePlan<Real>> finalizes;
   std::vector<std::string> resultNames;
 
-  /// `needData`: q, k, v and sink must have data, not only shapes.
+  /// `needData`: q, k, v, sink and biases must have data, not only shapes.
+  /// Without it edges are left out.
   static llvm::Expected<Plan> bind(mlir::func::FuncOp function,
                                    const Inputs &inputs, bool needData);
 };

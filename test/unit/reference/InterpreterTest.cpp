@@ -98,11 +98,11 @@ TEST(Interpreter, SetAlgebra) {
   Problem p;
   p.graph = where("ga", kCausal) +
             where("gb", "%two = arith.constant 2 : i64\n"
-                       "%m = attn.mod %j, %two\n"
-                       "%zero = arith.constant 0 : i64\n"
-                       "%y = arith.cmpi eq, %m, %zero : i64") +
+                        "%m = attn.mod %j, %two\n"
+                        "%zero = arith.constant 0 : i64\n"
+                        "%y = arith.cmpi eq, %m, %zero : i64") +
             where("gc", "%four = arith.constant 4 : i64\n"
-                       "%y = arith.cmpi slt, %j, %four : i64") +
+                        "%y = arith.cmpi slt, %j, %four : i64") +
             "%gd = attn.difference %ga, %gb\n"
             "%ge = attn.union %gd, %gc\n"
             "%gf = attn.complement %ge\n"
@@ -217,25 +217,40 @@ TEST(Interpreter, BlocksMeetAPredicate) {
   p.check();
 }
 
-TEST(Interpreter, BadListsAreErrors) {
-  ListProblem outside({1, 1}, {0, 2, 4}, {2, 1, 2});
-  outside.finish();
-  EXPECT_EQ(outside.error(),
-            "expected a list inside the 5 columns, but got start 4, count 2 at "
-            "batch 0, head 0, row block 2");
-  ListProblem order({1, 1}, {0, 1, 3}, {2, 2, 2});
-  order.finish();
-  EXPECT_EQ(order.error(), "expected strictly ascending column blocks, but got "
-                           "1 after 2 at batch 0, head 0, row block 1");
-  ListProblem range({1, 1}, {0, 2, 3}, {2, 1, 2});
-  range.cols.values[1] = 3;
-  range.finish();
-  EXPECT_EQ(range.error(), "expected column blocks below 3, but got 3 in entry "
-                           "1 at batch 0, head 0, row block 0");
+TEST(Interpreter, BadListsAndEntriesAreDropped) {
+  // Row block 0: ids 0, 3 (out of range), 2. Row block 1: 2, 1 (descends).
+  // Row block 2: leaves the array.
+  ListProblem p({1, 1}, {0, 2, 4}, {3, 2, 2});
+  p.cols.values = {0, 3, 2, 1, 1};
+  p.allowed = [](int64_t, int64_t, int64_t r, int64_t c) {
+    return r < 4 ? c / 5 == 0 || c / 5 == 2 : r < 8 ? c / 5 == 2 : false;
+  };
+  p.finish();
+  p.check();
+  for (int32_t bad : {-1, 3, 1 << 30}) {
+    p.cols.values[1] = bad;
+    p.check();
+  }
+  for (int32_t bad : {-1, INT32_MAX, INT32_MIN}) {
+    p.start.values[2] = bad;
+    p.check();
+    p.start.values[2] = 4;
+    p.count.values[2] = bad;
+    p.check();
+    p.count.values[2] = 2;
+  }
+}
+
+TEST(Interpreter, ShapesOfListsAreErrors) {
   ListProblem heads({1, 3}, std::vector<int32_t>(9), std::vector<int32_t>(9));
   heads.finish();
   EXPECT_EQ(heads.error(),
             "expected extent 1 of 'start' to be 1, 2 or 4, but got 3");
+  ListProblem rows({1, 1}, {0, 2, 3}, {2, 1, 2});
+  rows.Nq = 13;
+  rows.finish();
+  EXPECT_EQ(rows.error(), "expected extent 2 of 'start' to be 4, 13 queries in "
+                          "blocks of 4, but got 3");
 }
 
 //===----------------------------------------------------------------------===//
@@ -275,6 +290,37 @@ TEST(Interpreter, Documents) {
     p.fill();
     p.check();
   }
+}
+
+TEST(Interpreter, TablesOfDocuments) {
+  Problem p;
+  p.B = 1;
+  Integers cuQ{{4}, {0, 4, 6, 9}}, cuK{{4}, {0, 6, 9, 13}},
+      window{{3, 1}, {2, 1, 100}};
+  p.arguments = ", %cu_q: tensor<?xi32> {attn.name = \"cu_q\"}, %cu_k: "
+                "tensor<?xi32> {attn.name = \"cu_k\"}, %w: tensor<?x?xi32> "
+                "{attn.name = \"w\"}";
+  p.graph = where("g", "%t = attn.lookup %w[%b, %h] : tensor<?x?xi32> -> i64\n"
+                       "%d = arith.subi %i, %j : i64\n"
+                       "%y = arith.cmpi slt, %d, %t : i64");
+  p.attend = "documents(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)";
+  p.inputs.tensors["cu_q"] = cuQ.tensor();
+  p.inputs.tensors["cu_k"] = cuK.tensor();
+  p.inputs.tensors["w"] = window.tensor();
+  p.allowed = [&](int64_t, int64_t, int64_t r, int64_t c) {
+    int d = r < 4 ? 0 : r < 6 ? 1 : 2, e = c < 6 ? 0 : c < 9 ? 1 : 2;
+    if (d != e)
+      return false;
+    // Distance from the ends, where the last query meets the last key.
+    int64_t i = r - cuQ.values[d + 1], j = c - cuK.values[d + 1];
+    return i - j < window.values[d];
+  };
+  p.fill();
+  p.check();
+  window.shape[0] = 2;
+  p.inputs.tensors["w"] = window.tensor();
+  EXPECT_EQ(p.error(), "expected extent 0 of 'w', indexed by b, to be 1 or 3, "
+                       "but got 2");
 }
 
 TEST(Interpreter, ComplementStaysInsideDocuments) {
