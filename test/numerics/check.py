@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""check.py - compiled patterns against the float64 reference, shape by shape.
+
+    check.py PATTERN... [--dims D] [--dtypes f32,bf16,f16] [--target T]
+
+Compiles each pattern of Inputs/patterns.attn and runs it with --check on random
+inputs of each shape; the rule by which an answer passes is the tool's
+(codegen/reference/Numerics.h). The seed is a hash of the case's name. Prints the
+number of cases; exit status 1 if one failed.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import zlib
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# batch, query heads, key heads, queries, keys
+SHAPES = [(1, 2, 1, 1, 1), (1, 2, 2, 63, 63), (2, 2, 1, 64, 64), (1, 4, 2, 65, 65), (2, 3, 1, 113, 203),
+          (1, 2, 1, 1, 300), (1, 1, 1, 130, 17), (1, 6, 2, 257, 257)]
+
+
+def block_list(rng, batch, heads, rows, columns):
+    """A random list: start, count, cols; some rows of blocks are empty, one is full."""
+    start, count, cols = np.zeros((batch, heads, rows), np.int32), np.zeros((batch, heads, rows), np.int32), []
+    for place in np.ndindex(start.shape):
+        kept = np.flatnonzero(rng.random(columns) < rng.choice([0, 0.3, 1]))
+        start[place], count[place] = len(cols), len(kept)
+        cols.extend(kept)
+    return start, count, np.array(cols or [0], np.int32)
+
+
+def cuts(rng, total, documents):
+    """Cumulative lengths of `documents` documents, one of them empty."""
+    inner = rng.integers(0, total + 1, documents - 2)
+    return np.sort(np.int32([0, *inner, inner[0], total]))
+
+
+def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
+    normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)
+    if pattern == "window_of_head":
+        return {"local": rng.integers(1, keys + 2, heads).astype(np.int32)}
+    if pattern == "prefix":
+        return {"prefix": rng.integers(0, keys + 1, batch).astype(np.int32)}
+    if pattern == "documents":
+        return {"cu_q": cuts(rng, queries, 4), "cu_k": cuts(rng, keys, 4)}
+    if pattern == "offsets":
+        return {"first": rng.integers(-5, keys + 5, batch).astype(np.int32)}
+    if pattern == "bias":
+        return {"bias": normal(heads, queries, keys)}
+    if pattern == "alibi_softcap":
+        return {"slopes": normal(heads) * 0.1}
+    if pattern == "sinks":
+        return {"logits": normal(heads)}
+    if pattern == "two_sources":
+        return {"kfar": normal(batch, kv_heads, keys // 4 + 1, dim), "vfar": normal(batch, kv_heads, keys // 4 + 1, dim)}
+    lists = {"lists": [("keep", 16, kv_heads)], "two_lists": [("keep", 16, heads), ("drop", 64, 1)]}
+    made = {}
+    for name, columns, list_heads in lists.get(pattern, []):
+        parts = block_list(rng, batch if name == "keep" else 1, list_heads, -(-queries // 32), -(-keys // columns))
+        made.update({f"{name}.{part}": value for part, value in zip(("start", "count", "cols"), parts)})
+    return made
+
+
+def inputs(case, pattern, shape, dim):
+    batch, heads, kv_heads, queries, keys = shape
+    rng = np.random.default_rng(zlib.crc32(case.encode()))
+    made = {name: rng.standard_normal((batch, h, n, dim)).astype(np.float32)
+            for name, h, n in (("q", heads, queries), ("k", kv_heads, keys), ("v", kv_heads, keys))}
+    made.update(tables(pattern, rng, *shape, dim))
+    return made
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("patterns", nargs="+")
+    parser.add_argument("--dims", default="64")
+    parser.add_argument("--dtypes", default="f32,bf16,f16")
+    parser.add_argument("--target", default="cpu")
+    parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
+    options = parser.parse_args()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        artifact, data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
+        for pattern in options.patterns:
+            for dim in map(int, options.dims.split(",")):
+                for dtype in options.dtypes.split(","):
+                    status, text = run("filigree", "compile", os.path.join(HERE, "Inputs", "patterns.attn"), "--pattern",
+                                       pattern, "--target", options.target, "--dtype", dtype, "--head-dim", str(dim),
+                                       "-o", artifact)
+                    if status:
+                        print(f"{pattern} {dtype} d{dim}: does not compile\n{text}")
+                        failed += 1
+                        continue
+                    for shape in SHAPES:
+                        if pattern == "documents":
+                            shape = (1, *shape[1:])
+                        case = f"{pattern} {dtype} d{dim} {shape}"
+                        arrays = inputs(case, pattern, shape, dim)
+                        if options.huge:
+                            arrays["q"] *= 300
+                        np.savez(data, **arrays)
+                        status, text = run("filigree", "run", artifact, "--in", data, "--check")
+                        passed += status == 0
+                        failed += status != 0
+                        if status:
+                            print(f"{case}: exit status {status}\n{text}")
+    print(f"{passed} cases agree, {failed} do not")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
