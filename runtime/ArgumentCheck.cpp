@@ -1,4 +1,4 @@
-//===- ArgumentCheck.cpp - names, extents, relations, scalars, slots --------===//
+//===- ArgumentCheck.cpp - names, extents, relations, scalars, slots ------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -112,13 +112,12 @@ fil_status ArgumentCheck::matchNames() {
       return fail(err, FIL_BAD_ARGUMENT,
                   "expected argument `%s` once, but got it twice", given.name);
     const fil_abi_arg &arg = argAt(at);
-    uint32_t kind = !isScalar(arg)                ? FIL_TENSOR
+    uint32_t kind = !isScalar(arg)             ? FIL_TENSOR
                     : arg.dtype == FIL_ABI_I64 ? FIL_INT
-                                                  : FIL_FLOAT;
+                                               : FIL_FLOAT;
     if (given.kind != kind)
-      return fail(err, FIL_BAD_ARGUMENT,
-                  "expected %s for `%s`, but got %s", kindName(kind), arg.name,
-                  kindName(given.kind));
+      return fail(err, FIL_BAD_ARGUMENT, "expected %s for `%s`, but got %s",
+                  kindName(kind), arg.name, kindName(given.kind));
     if (kind == FIL_TENSOR && !given.tensor)
       return fail(err, FIL_BAD_ARGUMENT,
                   "expected a tensor for `%s`, but got null", arg.name);
@@ -142,9 +141,8 @@ fil_status ArgumentCheck::viewTensors() {
         return missing(arg);
       continue;
     }
-    if (fil_status status =
-            viewTensor(arg, *bound.given[i]->tensor, mode == CheckMode::Run,
-                       views[i], err))
+    if (fil_status status = viewTensor(arg, *bound.given[i]->tensor,
+                                       mode == CheckMode::Run, views[i], err))
       return status;
     bound.leadingDropped |=
         arg.kind == FIL_ABI_INPUT && views[i].leadingDropped;
@@ -294,9 +292,9 @@ fil_status ArgumentCheck::checkRelations() {
                     describe(relation.b).str());
       break;
     }
-    return fail(err, FIL_BAD_ARGUMENT, "expected extent %s to be %s, but got %s",
-                kernel.dims[relation.a], wanted.str(),
-                describe(relation.a).str());
+    return fail(
+        err, FIL_BAD_ARGUMENT, "expected extent %s to be %s, but got %s",
+        kernel.dims[relation.a], wanted.str(), describe(relation.a).str());
   }
   return FIL_OK;
 }
@@ -341,9 +339,8 @@ fil_status ArgumentCheck::checkScalars() {
           range.append("at most %" PRId64, arg.max);
         else
           range.append("in [%" PRId64 ", %" PRId64 "]", arg.min, arg.max);
-        return fail(err, FIL_BAD_ARGUMENT,
-                    "expected `%s` %s, but got %" PRId64, arg.name,
-                    range.str(), given->i);
+        return fail(err, FIL_BAD_ARGUMENT, "expected `%s` %s, but got %" PRId64,
+                    arg.name, range.str(), given->i);
       }
       slot = given->i;
     }

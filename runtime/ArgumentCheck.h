@@ -1,4 +1,4 @@
-//===- ArgumentCheck.h - from a caller's arguments to a kernel's slots ------===//
+//===- ArgumentCheck.h - from a caller's arguments to a kernel's slots ----===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

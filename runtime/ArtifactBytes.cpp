@@ -1,4 +1,4 @@
-//===- ArtifactBytes.cpp - ELF header, trailer, checksum, program headers ---===//
+//===- ArtifactBytes.cpp - ELF header, trailer, checksum, program headers -===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ArtifactBytes.h - validates an artifact before it is loaded ----------===//
+//===- ArtifactBytes.h - validates an artifact before it is loaded --------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ArtifactTable.cpp - the checks of an artifact's table ----------------===//
+//===- ArtifactTable.cpp - the checks of an artifact's table --------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -116,6 +116,10 @@ fil_status KernelCheck::checkHeader() {
                 "expected %u to %u slots in %s, but found %u",
                 FIL_ABI_SLOT_DIMS + kernel.dim_count, kMaxSlots, label.str(),
                 kernel.slot_count);
+  if (!kernel.ir && kernel.ir_bytes != 0)
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected %" PRIu64 " bytes of ir in %s, but found null",
+                kernel.ir_bytes, label.str());
   return FIL_OK;
 }
 
@@ -165,8 +169,8 @@ fil_status KernelCheck::checkArgs() {
                   "expected outputs last in %s, but found `%.64s` after one",
                   label.str(), arg.name);
     sawOutput |= arg.kind == FIL_ABI_OUTPUT;
-    if (fil_status status = isScalar(arg) ? checkScalarArg(arg)
-                                          : checkTensorArg(arg))
+    if (fil_status status =
+            isScalar(arg) ? checkScalarArg(arg) : checkTensorArg(arg))
       return status;
 
     uint32_t slots = isScalar(arg) ? 1 : FIL_ABI_TENSOR_SLOTS;
@@ -326,8 +330,8 @@ fil_status KernelCheck::checkPhases(const fil_abi_cpu &cpu) {
     return fail(err, FIL_BAD_ARTIFACT,
                 "expected 1 to %u phases in %s, but found %u%s", kMaxPhases,
                 label.str(), cpu.phase_count, cpu.phases ? "" : " at null");
-  if (fil_status status = checkSizes(cpu.phases, cpu.phase_count, "phase",
-                                     label.str(), err))
+  if (fil_status status =
+          checkSizes(cpu.phases, cpu.phase_count, "phase", label.str(), err))
     return status;
   for (uint32_t i = 0; i < cpu.phase_count; ++i) {
     const fil_abi_phase &phase = element(cpu.phases, i);

@@ -1,4 +1,4 @@
-//===- ArtifactTable.h - validates the table that an artifact exports -------===//
+//===- ArtifactTable.h - validates the table that an artifact exports -----===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

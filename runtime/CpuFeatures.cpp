@@ -1,4 +1,4 @@
-//===- CpuFeatures.cpp - cpuid and the choice of a cpu code -----------------===//
+//===- CpuFeatures.cpp - cpuid and the choice of a cpu code ---------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- CpuFeatures.h - what this machine's cpu can execute ------------------===//
+//===- CpuFeatures.h - what this machine's cpu can execute ----------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

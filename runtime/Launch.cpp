@@ -1,4 +1,4 @@
-//===- Launch.cpp - phases, units, workers ----------------------------------===//
+//===- Launch.cpp - phases, units, workers --------------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Launch.h - what a run on the cpu will do, decided beforehand ---------===//
+//===- Launch.h - what a run on the cpu will do, decided beforehand -------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

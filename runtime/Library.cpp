@@ -1,4 +1,4 @@
-//===- Library.cpp - open, find, close --------------------------------------===//
+//===- Library.cpp - open, find, close ------------------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -156,12 +156,11 @@ extern "C" fil_status fil_open(const char *path, fil_library **out_library,
   }
   auto *table =
       static_cast<const fil_abi_table *>(dlsym(handle, FIL_ABI_SYMBOL));
-  fil_status status =
-      table ? makeLibrary(table, handle, out_library, err)
-            : fail(err, FIL_BAD_ARTIFACT,
-                   "expected symbol `" FIL_ABI_SYMBOL
-                   "` in `%s`, but found none",
-                   path);
+  fil_status status = table ? makeLibrary(table, handle, out_library, err)
+                            : fail(err, FIL_BAD_ARTIFACT,
+                                   "expected symbol `" FIL_ABI_SYMBOL
+                                   "` in `%s`, but found none",
+                                   path);
   if (status != FIL_OK)
     dlclose(handle);
   return status;
@@ -285,6 +284,13 @@ extern "C" const char *fil_kernel_variant(const fil_kernel *kernel) {
 
 extern "C" uint32_t fil_kernel_arg_count(const fil_kernel *kernel) {
   return kernel ? kernel->abi->arg_count : 0;
+}
+
+extern "C" const char *fil_kernel_ir(const fil_kernel *kernel,
+                                     size_t *out_bytes) {
+  if (out_bytes)
+    *out_bytes = kernel ? static_cast<size_t>(kernel->abi->ir_bytes) : 0;
+  return kernel ? kernel->abi->ir : nullptr;
 }
 
 extern "C" fil_status fil_kernel_arg(const fil_kernel *kernel, uint32_t index,

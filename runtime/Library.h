@@ -1,4 +1,4 @@
-//===- Library.h - an open artifact and its kernels -------------------------===//
+//===- Library.h - an open artifact and its kernels -----------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- LongestFirst.cpp - a radix sort by cost ------------------------------===//
+//===- LongestFirst.cpp - a radix sort by cost ----------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- LongestFirst.h - the order in which unequal units are begun ----------===//
+//===- LongestFirst.h - the order in which unequal units are begun --------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

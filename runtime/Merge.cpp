@@ -1,4 +1,4 @@
-//===- Merge.cpp - partial results of attention -----------------------------===//
+//===- Merge.cpp - partial results of attention ---------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,9 +6,9 @@
 //   m = max_p m_p;  w_p = exp(m_p - m);  l = sum w_p l_p;  o = sum w_p o_p
 //
 // Parts are added in the order given, so the result is the same in every run.
-// l may be zero or negative in a part (a correction that takes keys away again);
-// only m = -inf means that the part has no key in this row, and then its o and l
-// are not looked at.
+// l may be zero or negative in a part (a correction that takes keys away
+// again); only m = -inf means that the part has no key in this row, and then
+// its o and l are not looked at.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/Status.h"
@@ -22,14 +22,13 @@ static fil_status checkPartial(const fil_partial *partial, const char *what,
                                fil_error *err) {
   if (partial && partial->o && partial->l && partial->m)
     return FIL_OK;
-  return fail(err, FIL_BAD_CALL,
-              "expected o, l and m of the %s, but got null", what);
+  return fail(err, FIL_BAD_CALL, "expected o, l and m of the %s, but got null",
+              what);
 }
 
 static fil_status checkExtents(int64_t rows, int64_t dv, fil_error *err) {
   int64_t bytes;
-  if (rows >= 0 && dv >= 0 &&
-      !__builtin_mul_overflow(rows, dv, &bytes) &&
+  if (rows >= 0 && dv >= 0 && !__builtin_mul_overflow(rows, dv, &bytes) &&
       !__builtin_mul_overflow(bytes, int64_t(sizeof(float)), &bytes))
     return FIL_OK;
   return fail(err, FIL_BAD_CALL,

@@ -1,4 +1,4 @@
-//===- Run.cpp - fil_run and the questions about a run ----------------------===//
+//===- Run.cpp - fil_run and the questions about a run --------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -64,16 +64,14 @@ extern "C" fil_status fil_workspace(const fil_kernel *kernel,
                 "expected a kernel and a place for the size, but got null");
   *out_bytes = 0;
   RunOptions chosen;
-  if (fil_status status =
-          readOptions(*kernel->library, options, chosen, err))
+  if (fil_status status = readOptions(*kernel->library, options, chosen, err))
     return status;
   BoundArguments bound;
   if (fil_status status = checkArguments(*kernel->abi, args, arg_count,
                                          CheckMode::Query, bound, err))
     return status;
   Plan plan;
-  if (fil_status status =
-          planRun(*kernel->abi, bound.slots, chosen, plan, err))
+  if (fil_status status = planRun(*kernel->abi, bound.slots, chosen, plan, err))
     return status;
   *out_bytes = plan.bytes;
   return succeed(err);
@@ -99,8 +97,8 @@ extern "C" fil_status fil_infer_shape(const fil_kernel *kernel,
                 abi.name, name);
 
   BoundArguments bound;
-  if (fil_status status = checkArguments(abi, args, arg_count, CheckMode::Infer,
-                                         bound, err))
+  if (fil_status status =
+          checkArguments(abi, args, arg_count, CheckMode::Infer, bound, err))
     return status;
   bool dropped =
       bound.leadingDropped && (wanted->flags & FIL_ABI_LEADING_OPTIONAL);
@@ -164,8 +162,7 @@ extern "C" fil_status fil_run(const fil_kernel *kernel, const fil_arg *args,
   if (!kernel)
     return fail(err, FIL_BAD_CALL, "expected a kernel, but got null");
   RunOptions chosen;
-  if (fil_status status =
-          readOptions(*kernel->library, options, chosen, err))
+  if (fil_status status = readOptions(*kernel->library, options, chosen, err))
     return status;
   BoundArguments bound;
   if (fil_status status = checkArguments(*kernel->abi, args, arg_count,
@@ -179,8 +176,7 @@ extern "C" fil_status fil_run(const fil_kernel *kernel, const fil_arg *args,
   bound.slots[FIL_ABI_SLOT_STATUS] = reinterpret_cast<int64_t>(word);
 
   Plan plan;
-  if (fil_status status =
-          planRun(*kernel->abi, bound.slots, chosen, plan, err))
+  if (fil_status status = planRun(*kernel->abi, bound.slots, chosen, plan, err))
     return status;
   if (fil_status status =
           checkWorkspace(*kernel, plan, workspace, workspace_bytes, err))

@@ -1,4 +1,4 @@
-//===- Status.cpp - error sentences and the device status word --------------===//
+//===- Status.cpp - error sentences and the device status word ------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Status.h - how the runtime reports failures --------------------------===//
+//===- Status.h - how the runtime reports failures ------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

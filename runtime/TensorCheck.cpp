@@ -1,4 +1,4 @@
-//===- TensorCheck.cpp - dtype, device, rank, layout, overlap ---------------===//
+//===- TensorCheck.cpp - dtype, device, rank, layout, overlap -------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -28,8 +28,8 @@ struct DtypeRow {
 
 static const DtypeRow &dtypeRow(uint32_t dtype) {
   static constexpr DtypeRow rows[] = {
-      {"unknown", 0, 0},        {"f32", kDLFloat, 32}, {"bf16", kDLBfloat, 16},
-      {"f16", kDLFloat, 16},    {"i32", kDLInt, 32},   {"i64", kDLInt, 64},
+      {"unknown", 0, 0},     {"f32", kDLFloat, 32}, {"bf16", kDLBfloat, 16},
+      {"f16", kDLFloat, 16}, {"i32", kDLInt, 32},   {"i64", kDLInt, 64},
   };
   return rows[dtype <= FIL_ABI_I64 ? dtype : 0];
 }
@@ -139,8 +139,7 @@ static fil_status readLayout(const fil_abi_arg &arg, const DLTensor &tensor,
   // count, which generated code computes even where strides are 0.
   int64_t compact = 1;
   for (int d = rank - 1; d >= dropped; --d) {
-    view.stride[d] =
-        tensor.strides ? tensor.strides[d - dropped] : compact;
+    view.stride[d] = tensor.strides ? tensor.strides[d - dropped] : compact;
     int64_t extent = view.extent[d] > 0 ? view.extent[d] : 1;
     if (__builtin_mul_overflow(compact, extent, &compact))
       return tooLarge(arg, err);
@@ -239,8 +238,8 @@ static fil_status checkData(const fil_abi_arg &arg, const DLTensor &tensor,
                 "expected `%s` inside the address space, but byte offset "
                 "%" PRIu64 " leaves it",
                 arg.name, static_cast<uint64_t>(tensor.byte_offset));
-  uint32_t alignment = arg.alignment > view.elementBytes ? arg.alignment
-                                                         : view.elementBytes;
+  uint32_t alignment =
+      arg.alignment > view.elementBytes ? arg.alignment : view.elementBytes;
   if (address % alignment != 0)
     return fail(err, FIL_BAD_ARGUMENT,
                 "expected `%s` aligned to %u bytes, but its address is %" PRIu64

@@ -1,4 +1,4 @@
-//===- TensorCheck.h - what one tensor must be, whatever the others are -----===//
+//===- TensorCheck.h - what one tensor must be, whatever the others are ---===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- ThreadPool.cpp - the small default pool ------------------------------===//
+//===- ThreadPool.cpp - the small default pool ----------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -51,8 +51,8 @@ void futexWait(std::atomic<uint32_t> &word, uint32_t seen) {
 }
 void futexWake(std::atomic<uint32_t> &word, uint32_t count) {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE,
-          count > INT_MAX ? INT_MAX : static_cast<int>(count), nullptr,
-          nullptr, 0);
+          count > INT_MAX ? INT_MAX : static_cast<int>(count), nullptr, nullptr,
+          0);
 }
 
 void relax() {
@@ -142,8 +142,7 @@ static void runJob(fil_pool &pool, int64_t base, uint32_t calls, fil_task task,
   pool.arg.store(arg, std::memory_order_relaxed);
   pool.base.store(base, std::memory_order_relaxed);
   pool.done.store(0, std::memory_order_relaxed);
-  uint64_t generation =
-      (pool.ticket.load(std::memory_order_relaxed) >> 32) + 1;
+  uint64_t generation = (pool.ticket.load(std::memory_order_relaxed) >> 32) + 1;
   pool.ticket.store(generation << 32 | static_cast<uint64_t>(calls) << 16,
                     std::memory_order_release);
   pool.epoch.fetch_add(1, std::memory_order_seq_cst);
@@ -251,7 +250,8 @@ static void pin(pthread_t thread, const fil_pool_options &options,
 extern "C" fil_status fil_pool_create(const fil_pool_options *options,
                                       fil_pool **out_pool, fil_error *err) {
   if (!out_pool)
-    return fail(err, FIL_BAD_CALL, "expected a place for the pool, but got null");
+    return fail(err, FIL_BAD_CALL,
+                "expected a place for the pool, but got null");
   *out_pool = nullptr;
   if (options && options->size < sizeof(fil_pool_options))
     return fail(err, FIL_BAD_CALL,

@@ -1,4 +1,4 @@
-//===- ThreadPool.h - how many threads a run may use ------------------------===//
+//===- ThreadPool.h - how many threads a run may use ----------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -54,7 +54,15 @@ FIL_API uint32_t fil_version(void);
 /* The part of DLPack that is used here, with the same layout. Who needs the
  * whole of DLPack includes dlpack.h before this header. */
 #ifndef DLPACK_DLPACK_H_
-typedef enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3 } DLDeviceType;
+#ifdef __cplusplus
+typedef enum : int32_t { /* fixed, so that any device may stand here */
+#else
+typedef enum {
+#endif
+  kDLCPU = 1,
+  kDLCUDA = 2,
+  kDLCUDAHost = 3
+} DLDeviceType;
 typedef enum {
   kDLInt = 0U,
   kDLUInt = 1U,
@@ -170,6 +178,10 @@ FIL_API fil_status fil_find(const fil_library *library, const char *name,
 FIL_API const char *fil_kernel_name(const fil_kernel *kernel);
 FIL_API const char *fil_kernel_variant(const fil_kernel *kernel);
 FIL_API uint32_t fil_kernel_arg_count(const fil_kernel *kernel);
+
+/* The pattern as IR text of the compiler, *out_bytes long (out_bytes may be
+ * null); for tools that check or explain. Null if the artifact has none. */
+FIL_API const char *fil_kernel_ir(const fil_kernel *kernel, size_t *out_bytes);
 
 typedef enum fil_dtype {
   FIL_F32 = 1,
