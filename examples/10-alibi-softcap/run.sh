@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# RUN: bash %s | FileCheck %s
+source "$(dirname "$0")/../env.sh"
+
+/usr/bin/python3 -c 'import sys, numpy as np; np.save(sys.argv[1], np.float32([2**-2, 2**-4, 2**-6, 2**-8]))' "$out/slopes.npy"
+filigree compile alibi_softcap.attn --head-dim 128 -o "$out/alibi_softcap.so"
+filigree run "$out/alibi_softcap.so" --in "$data/qkv-256.npz,slopes=$out/slopes.npy" --check
