@@ -25,8 +25,22 @@ void filigree::registerDialects(DialectRegistry &registry) {
                   scf::SCFDialect, vector::VectorDialect>();
 }
 
+void filigree::buildTilePipeline(OpPassManager &pm) {
+  // Joins folds over the same queries; lower-to-tile expects one.
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createLowerToTile());
+  OpPassManager &kernel = pm.nest<tile::KernelOp>();
+  // Residual predicates repeat what their graphs share.
+  kernel.addPass(createCSEPass());
+  kernel.addPass(createChooseSchedule());
+  // The tile shape must be known before tiles can be classified.
+  kernel.addPass(createClassifyBlocks());
+}
+
 void filigree::registerPasses() {
   registerFiligreePasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
+  PassPipelineRegistration<>("filigree-tile", "attn to classified kernels",
+                             buildTilePipeline);
 }

@@ -8,11 +8,15 @@
 #define FILIGREE_PASSES_PIPELINES_H
 
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassManager.h"
 
 namespace filigree {
 
 /// Every dialect that any stage reads or writes.
 void registerDialects(mlir::DialectRegistry &registry);
+
+/// attn to tile. After it every kernel has a schedule and runs.
+void buildTilePipeline(mlir::OpPassManager &pm);
 
 /// Every pass and pipeline, under its command-line name.
 void registerPasses();

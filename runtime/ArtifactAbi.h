@@ -159,6 +159,8 @@ typedef struct fil_abi_kernel {
   uint32_t cpu_count;
   const fil_abi_relation *relations;
   const fil_abi_cpu *cpu; /* ascending isa */
+  const char *ir;      /* the pattern as attn IR text, for checks and explain */
+  uint64_t ir_bytes;
 } fil_abi_kernel;
 
 typedef struct fil_abi_table {

@@ -1,0 +1,50 @@
+//===- Artifact.h - compiled kernels as one shared library ----------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_ARTIFACT_H
+#define FILIGREE_CODEGEN_ARTIFACT_H
+
+#include "codegen/KernelInterface.h"
+#include "codegen/cpu/TileToVector.h"
+#include "llvm/Support/Error.h"
+
+namespace filigree {
+
+/// Code of one kernel for one CPU target.
+struct CpuCode {
+  const CpuTarget *target;
+  cpu::EntryPoints entries;
+};
+
+struct ArtifactKernel {
+  KernelInterface interface;
+  std::string variant; ///< "d128_f32"
+  std::string ir;      ///< the pattern as attn IR
+  llvm::SmallVector<CpuCode> cpu;
+};
+
+using ObjectBytes = llvm::SmallVector<char>;
+
+/// The object that holds the table `fil_abi_table` of `kernels`. With
+/// `symbol` other than FIL_ABI_SYMBOL, for static linking.
+ObjectBytes emitTable(llvm::ArrayRef<ArtifactKernel> kernels,
+                      llvm::StringRef symbol);
+
+/// Links `objects` into a shared library that exports only FIL_ABI_SYMBOL and
+/// imports nothing, appends the trailer, and puts it at `path` in one step.
+llvm::Error linkArtifact(llvm::ArrayRef<ObjectBytes> objects,
+                         llvm::StringRef path);
+
+/// Links `objects` into one relocatable object at `path`.
+llvm::Error linkObject(llvm::ArrayRef<ObjectBytes> objects,
+                       llvm::StringRef path);
+
+/// Writes `bytes` to a temporary file beside `path` and renames it.
+llvm::Error writeAtomically(llvm::StringRef path, llvm::ArrayRef<char> bytes);
+
+} // namespace filigree
+
+#endif // FILIGREE_CODEGEN_ARTIFACT_H

@@ -1,0 +1,45 @@
+//===- Compiler.h - from a pattern to the objects of an artifact ----------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_COMPILER_H
+#define FILIGREE_CODEGEN_COMPILER_H
+
+#include "codegen/Artifact.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace filigree {
+
+/// A compiled pattern: one object a target, and what the table says of it.
+struct CompiledPattern {
+  ArtifactKernel kernel;
+  llvm::SmallVector<ObjectBytes> objects;
+};
+
+/// attn to scheduled and classified tile, in place. Diagnostics on failure.
+llvm::LogicalResult lowerToKernel(mlir::ModuleOp module);
+
+/// The functions of `kernels` for one target, before (`llvmDialect` false) or
+/// after the conversion to the llvm dialect. Null on failure.
+mlir::OwningOpRef<mlir::ModuleOp> lowerForCpu(mlir::ModuleOp kernels,
+                                              const CpuTarget &target,
+                                              bool llvmDialect,
+                                              cpu::EntryPoints *entries);
+
+/// LLVM IR text or assembly of the module, optimised for `target`.
+std::string emitText(mlir::ModuleOp llvmModule, const CpuTarget &target,
+                     const cpu::EntryPoints &entries);
+
+/// The whole way: `pattern` holds one attn function. Diagnostics on failure.
+llvm::FailureOr<CompiledPattern>
+compilePattern(mlir::ModuleOp pattern, llvm::ArrayRef<CpuTarget> targets);
+
+/// "d128_f32", or "d192x128_bf16" where the value head size differs.
+std::string variantName(tile::KernelOp kernel);
+
+} // namespace filigree
+
+#endif // FILIGREE_CODEGEN_COMPILER_H

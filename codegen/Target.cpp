@@ -1,0 +1,33 @@
+//===- Target.cpp - what each target can do, as data ----------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/Target.h"
+#include "runtime/ArtifactAbi.h"
+
+using namespace filigree;
+
+static constexpr CpuTarget kCpuTargets[] = {
+    {"baseline", FIL_ABI_CPU_BASELINE, "x86-64", "", 4, 16, false, false,
+     false},
+    {"avx2", FIL_ABI_CPU_AVX2, "x86-64", "+avx2,+fma,+f16c", 8, 16, true, true,
+     false},
+    {"avx512", FIL_ABI_CPU_AVX512, "x86-64",
+     "+avx2,+fma,+f16c,+avx512f,+avx512bw,+avx512dq,+avx512vl,-prefer-256-bit",
+     16, 32, true, true, true},
+};
+
+llvm::ArrayRef<CpuTarget> filigree::getCpuTargets() { return kCpuTargets; }
+
+llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
+  if (word == "cpu")
+    return kCpuTargets;
+  if (!word.consume_front("cpu:"))
+    return {};
+  for (const CpuTarget &target : kCpuTargets)
+    if (target.name == word)
+      return llvm::ArrayRef(target);
+  return {};
+}

@@ -1,0 +1,39 @@
+//===- Target.h - what each target can do, as data ------------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One table. No pass and no emitter asks "which chip is this"; they ask for a
+// property by name.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_TARGET_H
+#define FILIGREE_CODEGEN_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace filigree {
+
+struct CpuTarget {
+  llvm::StringRef name;     ///< as in --target cpu:<name>, and in symbol names
+  unsigned isa;             ///< FIL_ABI_CPU_*
+  llvm::StringRef cpu;      ///< LLVM's -mcpu
+  llvm::StringRef features; ///< LLVM's -mattr
+  unsigned lanes;           ///< f32 lanes of a vector
+  unsigned registers;       ///< vector registers
+  bool fma;                 ///< fused multiply-add in one instruction
+  bool f16Convert;          ///< f16 <-> f32 in one instruction
+  bool scalef;              ///< x * 2^n in one instruction
+};
+
+/// Ascending isa.
+llvm::ArrayRef<CpuTarget> getCpuTargets();
+
+/// Targets named by one word of --target ("cpu", "cpu:avx2"); empty if the word
+/// names none.
+llvm::ArrayRef<CpuTarget> lookupCpuTargets(llvm::StringRef word);
+
+} // namespace filigree
+
+#endif // FILIGREE_CODEGEN_TARGET_H

@@ -1,0 +1,144 @@
+//===- Chunk.cpp - fold some keys into every panel of a tile --------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//   chunk(scratch, key, n):
+//     K, V rows of [key, key + n): in place if dense f32, else widened copies
+//     for each panel p:
+//       masked: skip if no pair of the panel is an edge
+//       scores; edge; mask unless every pair is an edge; softmax; accumulate
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/KernelEmitter.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+PairPlace KernelEmitter::placeOf(size_t s, Value scratch, Value panel,
+                                 int64_t vector, Value key) {
+  Value first = e.add(e.mul(panel, panelRows), vector * e.lanes());
+  // Lanes beyond the last row stay inside bias tensors; nobody reads them.
+  Value lane = arith::AddIOp::create(e.b, e.loc, e.splat(first), e.iota());
+  Value last = e.splat(e.add(frame(scratch, kRows), -1));
+  Value inside = arith::MinSIOp::create(e.b, e.loc, lane, last);
+  Value row0 = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
+  PairPlace place;
+  place.b = frame(scratch, kDocument);
+  place.h = frame(scratch, kHead);
+  place.i = e.add(lane, e.splat(frame(scratch, kPosition)));
+  place.j = key;
+  place.row = e.add(inside, e.splat(row0));
+  place.col = e.add(key, stream(scratch, s, kKeyBase));
+  return place;
+}
+
+void KernelEmitter::emitEdge(size_t s, Value scratch, Value panel, Value key,
+                             Value n) {
+  float scale = streams[s].op.getScale().convertToDouble();
+  int64_t rowBytes = 4 * panelRows;
+  e.loop(e.c(0), n, 1, [&](Value j) {
+    Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
+    for (int64_t v = 0; v < kPanelVectors; ++v) {
+      Value at = e.at(row, 4 * v * e.lanes());
+      Value logit = e.fmul(e.loadVec(at), e.splat(scale));
+      if (streams[s].edge) {
+        BodyEmitter bodies(e, interface, slotsOf(scratch));
+        logit = bodies.evaluate(streams[s].edge.getBody().front(),
+                                placeOf(s, scratch, panel, v, e.add(key, j)),
+                                logit);
+        if (!isa<VectorType>(logit.getType()))
+          logit = e.splat(logit);
+      }
+      e.store(e.fmul(logit, e.splat(kLog2e)), at, 4);
+    }
+  });
+}
+
+void KernelEmitter::emitMask(size_t s, int caseIndex, Value scratch,
+                             Value panel, Value key, Value n) {
+  Block &body = streams[s].cases[caseIndex].getMask().front();
+  int64_t rowBytes = 4 * panelRows;
+  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+  e.loop(e.c(0), n, 1, [&](Value j) {
+    Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
+    for (int64_t v = 0; v < kPanelVectors; ++v) {
+      Value at = e.at(row, 4 * v * e.lanes());
+      BodyEmitter bodies(e, interface, slotsOf(scratch));
+      Value edge =
+          bodies.evaluate(body, placeOf(s, scratch, panel, v, e.add(key, j)));
+      e.store(e.select(edge, e.loadVec(at), minusInf), at, 4);
+    }
+  });
+}
+
+Certainty KernelEmitter::certainty(size_t s, int caseIndex, Value scratch,
+                                   Value iLo, Value iHi, Value key, Value n) {
+  BodyEmitter bodies(e, interface, slotsOf(scratch));
+  return bodies.certainty(streams[s].cases[caseIndex].getMask().front(),
+                          frame(scratch, kDocument), frame(scratch, kHead), iLo,
+                          iHi, key, e.add(e.add(key, n), -1));
+}
+
+func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
+  bool masked = caseIndex >= 0;
+  std::string name =
+      named("chunk_" + Twine(s) + "_" +
+            (masked ? Twine(caseIndex).str() : std::string("full")));
+  return e.function(
+      name, {e.ptr(), e.i64(), e.i64()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], key = args[1], n = args[2];
+        auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim,
+                          int64_t buffer, func::FuncOp widen) -> Value {
+          Value stride = stream(scratch, s, strideWord);
+          Value from =
+              e.at(e.asPtr(stream(scratch, s, at)), e.mul(key, stride));
+          Value copy = e.at(scratch, buffer);
+          if (!keyType.isF32()) {
+            e.call(widen, {from, stride, n, copy});
+            return copy;
+          }
+          Value dense = e.eq(stride, e.c(4 * dim));
+          e.ifThen(e.bnot(dense), [&] {
+            e.call(widen, {from, stride, n, copy});
+          });
+          return e.select(dense, from, copy);
+        };
+        Value k =
+            rowsOf(kKeyAt, kKeyStride, shape.keyDim, layout.keys, widenKeys);
+        Value v = rowsOf(kValueAt, kValueStride, shape.valueDim, layout.values,
+                         widenValues);
+        e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
+          Value row = e.mul(panel, panelRows);
+          Value s0 = e.at(scratch, layout.scores);
+          auto fold = [&](Value needsMask) {
+            Value width = e.mul(panel, 4 * panelRows);
+            Value alpha = e.at(scratch, layout.alpha);
+            e.call(scores, {panelAt(scratch, layout.query, panel, shape.keyDim),
+                            k, n, s0});
+            if (!logitScale)
+              emitEdge(s, scratch, panel, key, n);
+            if (needsMask)
+              e.ifThen(needsMask,
+                       [&] { emitMask(s, caseIndex, scratch, panel, key, n); });
+            e.call(softmax, {s0, n, e.at(e.at(scratch, layout.top), width),
+                             e.at(e.at(scratch, layout.sum), width), alpha});
+            e.call(accumulate,
+                   {s0, v, n,
+                    panelAt(scratch, layout.output, panel, shape.valueDim),
+                    alpha});
+          };
+          if (!masked)
+            return fold(Value());
+          Value position = frame(scratch, kPosition);
+          Value lastRow = e.min(e.add(row, panelRows), frame(scratch, kRows));
+          Certainty sure =
+              certainty(s, caseIndex, scratch, e.add(position, row),
+                        e.add(e.add(position, lastRow), -1), key, n);
+          e.ifThen(sure.any, [&] { fold(e.bnot(sure.all)); });
+        });
+        return {};
+      });
+}

@@ -1,0 +1,80 @@
+//===- Frame.h - what one worker holds in its scratch memory --------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Generated functions pass one pointer around: the worker's scratch, laid out
+// here at compile time. First the frame, i64 words that describe the tile at
+// hand; then the ranges of the proofs; then the arrays.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CPU_FRAME_H
+#define FILIGREE_CODEGEN_CPU_FRAME_H
+
+#include "llvm/ADT/SmallVector.h"
+#include <cstdint>
+
+namespace filigree::cpu {
+
+/// Words of the frame.
+enum FrameWord : int64_t {
+  kSlots,     ///< the run's slot array
+  kBatch,     ///< batch entry, or document
+  kHead,      ///< query head
+  kKvHead,    ///< its key/value head
+  kRow0,      ///< first row of the tile, counted from the document's start
+  kRows,      ///< rows of the tile
+  kNq,        ///< queries of the document
+  kQueryBase, ///< storage row of the document's first query
+  kPosition,  ///< position of row kRow0
+  kPanels,    ///< panels in use
+  kSplit,     ///< this split of the keys ...
+  kSplits,    ///< ... of so many
+  kDocument,  ///< documents: index; kBatch is 0 for strides then
+  kFrameWords
+};
+
+/// Words a stream, after the frame.
+enum StreamWord : int64_t {
+  kKeyAt,     ///< address of key 0 of the document
+  kValueAt,   ///< address of value 0
+  kKeyStride, ///< bytes
+  kValueStride,
+  kNk,      ///< keys of the document
+  kKeyBase, ///< storage index of key 0
+  kClipLo,  ///< keys of this split
+  kClipHi,
+  kStreamWords
+};
+
+/// Words a list of a stream.
+enum ListWord : int64_t {
+  kNext,     ///< index into cols
+  kEnd,      ///< one past the last
+  kPrevious, ///< last accepted block id
+  kBlockLo,  ///< first key of the current block, or a huge number
+  kBlockHi,
+  kListWords
+};
+
+inline constexpr int64_t kNever = int64_t(1) << 62;
+
+/// Byte offsets into the scratch.
+struct ScratchLayout {
+  llvm::SmallVector<int64_t> stream;                  ///< [s] stream words
+  llvm::SmallVector<llvm::SmallVector<int64_t>> list; ///< [s][l] list words
+  /// [s][c] ranges of a case: count, lo0, hi0, ... for touched, then notFull.
+  llvm::SmallVector<llvm::SmallVector<int64_t>> touched, notFull;
+  int64_t query, output, top, sum, alpha, scores, keys, values;
+  int64_t bytes = 0;
+
+  int64_t take(int64_t count) {
+    int64_t at = bytes;
+    bytes = (bytes + count + 63) / 64 * 64;
+    return at;
+  }
+};
+
+} // namespace filigree::cpu
+
+#endif // FILIGREE_CODEGEN_CPU_FRAME_H

@@ -1,0 +1,135 @@
+//===- KernelEmitter.h - the functions of one kernel on one target --------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The kernel as pseudo-code; each indented line is a generated function.
+//
+//   run(unit):                                          (Outer.cpp)
+//     tile of queries, split of the keys <- unit
+//     pack q; o, l, m = 0, 0, -inf
+//     for each stream: walk                             (Walk.cpp)
+//       ranges of every case                            (Ranges.cpp)
+//       for each segment of equal list membership:
+//         process(case, segment)
+//           for each run of the case in the segment:
+//             chunk(keys, masked)                       (Chunk.cpp)
+//               for each panel of queries: scores, edge, mask, softmax,
+//               accumulate                              (Panel.cpp)
+//     one split: finish; several: store the partial
+//   merge(unit): fold the partials of a tile, finish    (Outer.cpp)
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
+#define FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
+
+#include "codegen/cpu/Bodies.h"
+#include "codegen/cpu/Frame.h"
+#include "codegen/cpu/Panel.h"
+#include "codegen/cpu/TileToVector.h"
+
+namespace filigree::cpu {
+
+/// One stream of the fold, with the functions generated for it.
+struct StreamCode {
+  tile::StreamOp op;
+  llvm::SmallVector<tile::CaseOp> cases;
+  tile::EdgeOp edge;
+  mlir::func::FuncOp fullChunk;
+  llvm::SmallVector<mlir::func::FuncOp> maskedChunk, ranges, process;
+  mlir::func::FuncOp walk;
+};
+
+class KernelEmitter {
+public:
+  KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
+                llvm::StringRef prefix, mlir::ModuleOp module);
+  EntryPoints emit();
+
+private:
+  // Layout and names.
+  void layOut();
+  std::string named(const llvm::Twine &suffix) {
+    return (prefix + suffix).str();
+  }
+  mlir::BlockArgument argument(Value value) {
+    return mlir::cast<mlir::BlockArgument>(value);
+  }
+
+  // Frame access.
+  Value frame(Value scratch, int64_t word) { return e.loadI64(scratch, word); }
+  void setFrame(Value scratch, int64_t word, Value value) {
+    e.storeI64(value, scratch, word);
+  }
+  Value stream(Value scratch, size_t s, int64_t word) {
+    return e.loadI64(e.at(scratch, layout.stream[s]), word);
+  }
+  Value slotsOf(Value scratch) { return e.asPtr(frame(scratch, kSlots)); }
+  Value tensorSlot(Value slots, Value tensor, int64_t index) {
+    return BodyEmitter(e, interface, slots).tensorSlot(argument(tensor), index);
+  }
+  /// Address of element (i0, i1, i2) of a tensor, by its strides.
+  Value tensorAt(Value slots, Value tensor, llvm::ArrayRef<Value> indices);
+  Value panelAt(Value scratch, int64_t offset, Value panel, int64_t rows);
+
+  // Chunk.cpp
+  mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
+  /// Natural logits, edge body, base-2 logits.
+  void emitEdge(size_t s, Value scratch, Value panel, Value key, Value n);
+  void emitMask(size_t s, int caseIndex, Value scratch, Value panel, Value key,
+                Value n);
+  Certainty certainty(size_t s, int caseIndex, Value scratch, Value iLo,
+                      Value iHi, Value key, Value n);
+  PairPlace placeOf(size_t s, Value scratch, Value panel, int64_t vector,
+                    Value key);
+
+  // Ranges.cpp
+  void emitRangeHelpers();
+  mlir::func::FuncOp emitRanges(size_t s, int caseIndex);
+  mlir::func::FuncOp emitProcess(size_t s, int caseIndex);
+
+  // Walk.cpp
+  mlir::func::FuncOp emitWalk(size_t s);
+  mlir::func::FuncOp emitAdvance(size_t s, size_t list);
+  void emitReport(Value scratch, int64_t code, Value col);
+
+  // Outer.cpp
+  void emitTile();
+  void emitFinish();
+  void emitEntries(EntryPoints &entries);
+  Value splitCount(Value slots);
+  Value tileCount(Value slots);
+  Value partialBytes();
+  /// Sets batch, heads, row0 and so on from the number of a tile.
+  void emitLocate(Value scratch, Value slots, Value tile,
+                  llvm::function_ref<void()> body);
+
+  tile::KernelOp kernel;
+  mlir::OpBuilder builder;
+  Emitter e;
+  KernelInterface interface;
+  std::string prefix;
+  mlir::ModuleOp module;
+
+  tile::FoldOp fold;
+  tile::StoreOp storeOp;
+  tile::ScheduleAttr schedule;
+  PanelShape shape;
+  Type queryType, keyType, outputType;
+  int64_t panelRows, maxPanels;
+  /// Scale and log2 e of every stream, if no stream needs its logits by itself.
+  std::optional<float> logitScale;
+  std::vector<StreamCode> streams;
+  ScratchLayout layout;
+
+  mlir::func::FuncOp scores, softmax, accumulate, packQueries, unpackOutput,
+      widenKeys, widenValues, normalize, seek, tileFunc, finish;
+};
+
+/// ln 2 and 1 / ln 2.
+inline constexpr float kLn2 = 0.6931471805599453f;
+inline constexpr float kLog2e = 1.4426950408889634f;
+
+} // namespace filigree::cpu
+
+#endif // FILIGREE_CODEGEN_CPU_KERNELEMITTER_H

@@ -1,0 +1,417 @@
+//===- Outer.cpp - tiles of queries, splits, and the end of a softmax -----===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//   units()   = tiles * splits; the last tile of the queries comes first, so
+//               that under a causal mask the longest does
+//   run(unit) = locate the tile; pack q; walk every stream; then
+//               one split: finish, several: copy o, m, l to `shared`
+//   merge(tile) = fold the splits' o, m, l in order; finish
+//   finish    = sink, o / l, log-sum-exp, transpose, round, store
+//
+// A packed tile covers token rows [u * rows, (u + 1) * rows) and is run once a
+// document it meets; the first is found by binary search in cu_q.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/KernelEmitter.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+/// Fewer tiles than this and the keys are split. A constant, so that results
+/// do not depend on the number of threads.
+static constexpr int64_t kEnoughTiles = 64;
+/// Keys below which a split is not worth its merge.
+static constexpr int64_t kLeastSplit = 1024;
+
+Value KernelEmitter::tileCount(Value slots) {
+  Value query = fold.getQuery();
+  Value tiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+  return e.mul(e.mul(tensorSlot(slots, query, 1), tensorSlot(slots, query, 2)),
+               tiles);
+}
+
+Value KernelEmitter::splitCount(Value slots) {
+  if (fold.getCuQuery())
+    return e.c(1);
+  Value nk = e.c(0);
+  for (StreamCode &stream : streams)
+    nk = e.max(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  Value tiles = e.max(tileCount(slots), e.c(1));
+  Value wanted = e.udiv(e.c(kEnoughTiles), tiles);
+  Value useful = e.udiv(nk, e.c(kLeastSplit));
+  return e.max(e.c(1), e.min(wanted, useful));
+}
+
+/// o panels, then m, then l.
+Value KernelEmitter::partialBytes() {
+  return e.c(maxPanels * panelRows * 4 * (shape.valueDim + 2));
+}
+
+void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
+                               llvm::function_ref<void()> body) {
+  Value query = fold.getQuery();
+  Value heads = tensorSlot(slots, query, 2), nq = tensorSlot(slots, query, 3);
+  Value rowTiles = e.ceilDiv(nq, schedule.getRows());
+  Value outer = e.udiv(tile, rowTiles);
+  Value rowTile = e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles));
+  Value head = e.urem(outer, heads), batch = e.udiv(outer, heads);
+  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  setFrame(scratch, kSlots, e.asInt(slots));
+  setFrame(scratch, kBatch, batch);
+  setFrame(scratch, kHead, head);
+  setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
+  Value row0 = e.mul(rowTile, schedule.getRows());
+  Value rowEnd = e.min(nq, e.add(row0, schedule.getRows()));
+
+  auto place = [&](Value document, Value first, Value rows, Value docQ,
+                   Value queryBase, llvm::function_ref<Value(size_t)> keyBase,
+                   llvm::function_ref<Value(size_t)> keys) {
+    setFrame(scratch, kDocument, document);
+    setFrame(scratch, kRow0, first);
+    setFrame(scratch, kRows, rows);
+    setFrame(scratch, kNq, docQ);
+    setFrame(scratch, kQueryBase, queryBase);
+    setFrame(scratch, kPanels, e.ceilDiv(rows, panelRows));
+    for (size_t s = 0; s < streams.size(); ++s) {
+      Value area = e.at(scratch, layout.stream[s]);
+      e.storeI64(keyBase(s), area, kKeyBase);
+      e.storeI64(keys(s), area, kNk);
+    }
+    Value offset = e.sub(keys(0), docQ);
+    if (fold.getOffsets())
+      offset = BodyEmitter(e, interface, slots)
+                   .tableEntry(argument(fold.getOffsets()), {document});
+    else if (fold.getTopLeft())
+      offset = e.c(0);
+    setFrame(scratch, kPosition, e.add(first, offset));
+    body();
+  };
+
+  if (!fold.getCuQuery()) {
+    place(
+        batch, row0, e.sub(rowEnd, row0), nq, e.c(0),
+        [&](size_t) -> Value { return e.c(0); },
+        [&](size_t s) -> Value {
+          return tensorSlot(slots, streams[s].op.getKey(), 3);
+        });
+    return;
+  }
+
+  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd.
+  BodyEmitter bodies(e, interface, slots);
+  Value cuQ = fold.getCuQuery(), cuK = fold.getCuKey();
+  Value documents = e.add(tensorSlot(slots, cuQ, 1), -1);
+  auto startOf = [&](Value table, Value d, Value limit) {
+    Value entry = bodies.tableEntry(argument(table), {d});
+    return e.min(e.max(entry, e.c(0)), limit);
+  };
+  SmallVector<Value> found = e.whileLoop(
+      {e.c(0), documents},
+      [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
+      [&](ValueRange range) -> SmallVector<Value> {
+        Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
+        Value below = e.le(startOf(cuQ, middle, nq), row0);
+        return {e.select(below, middle, range[0]),
+                e.select(below, range[1], middle)};
+      });
+  Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
+  e.whileLoop(
+      {found[0]},
+      [&](ValueRange d) {
+        Value inRange = e.lt(d[0], documents);
+        Value index = e.min(d[0], e.max(e.add(documents, -1), e.c(0)));
+        return e.band(inRange, e.lt(startOf(cuQ, index, nq), rowEnd));
+      },
+      [&](ValueRange d) -> SmallVector<Value> {
+        Value next = e.add(d[0], 1);
+        Value qLo = startOf(cuQ, d[0], nq), qHi = startOf(cuQ, next, nq);
+        Value kLo = startOf(cuK, d[0], nk), kHi = startOf(cuK, next, nk);
+        Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
+        Value raw = bodies.tableEntry(argument(cuQ), {next});
+        Value rawLo = bodies.tableEntry(argument(cuQ), {d[0]});
+        setFrame(scratch, kDocument, d[0]);
+        setFrame(scratch, kRow0, row0);
+        e.ifThen(e.bor(e.bor(e.lt(raw, rawLo), e.lt(nq, raw)), e.lt(kHi, kLo)),
+                 [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, raw); });
+        e.ifThen(e.lt(from, to), [&] {
+          place(
+              d[0], e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
+              [&](size_t) -> Value { return kLo; },
+              [&](size_t) -> Value { return e.max(e.sub(kHi, kLo), e.c(0)); });
+        });
+        return {next};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// One tile
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitTile() {
+  // tile(scratch): pack, clear, walk.
+  tileFunc = e.function(
+      named("tile"), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value query = fold.getQuery();
+        Value row0 = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
+        Value stride =
+            e.mul(tensorSlot(slots, query, 7), Emitter::bytesOf(queryType));
+        Value last = e.add(frame(scratch, kRows), -1);
+        // Where every stream has the same plain logit it is folded into q.
+        float scale = logitScale.value_or(1.0f);
+        e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
+          Value first = e.mul(panel, panelRows);
+          Value src = tensorAt(slots, query,
+                               {frame(scratch, kBatch), frame(scratch, kHead),
+                                e.add(row0, first)});
+          e.call(packQueries,
+                 {src, stride, e.sub(last, first),
+                  panelAt(scratch, layout.query, panel, shape.keyDim),
+                  e.cf(scale)});
+        });
+        Value width = e.mul(frame(scratch, kPanels), panelRows);
+        auto fill = [&](int64_t offset, Value count, float value) {
+          e.loop(e.c(0), count, e.lanes(), [&](Value k) {
+            e.store(e.splat(value), e.at(e.at(scratch, offset), e.mul(k, 4)),
+                    4);
+          });
+        };
+        fill(layout.top, width, -std::numeric_limits<float>::infinity());
+        fill(layout.sum, width, 0.0f);
+        fill(layout.output, e.mul(width, shape.valueDim), 0.0f);
+        for (StreamCode &stream : streams)
+          e.call(stream.walk, {scratch});
+        return {};
+      });
+}
+
+void KernelEmitter::emitFinish() {
+  finish = e.function(
+      named("finish"), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value row0 = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
+        Value output = storeOp.getOutput(), lse = storeOp.getLse();
+        Value batch = frame(scratch, kBatch), head = frame(scratch, kHead);
+        Value stride =
+            e.mul(tensorSlot(slots, output, 7), Emitter::bytesOf(outputType));
+        Value lseStride = e.mul(tensorSlot(slots, lse, 7), 4);
+        e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
+          Value first = e.mul(panel, panelRows);
+          Value inv = e.at(scratch, layout.alpha);
+          Value lseAt = e.at(scratch, layout.scores);
+          for (int64_t v = 0; v < kPanelVectors; ++v) {
+            Value at = e.add(e.mul(first, 4), 4 * v * e.lanes());
+            Value m = e.loadVec(e.at(e.at(scratch, layout.top), at));
+            Value l = e.loadVec(e.at(e.at(scratch, layout.sum), at));
+            Value infinity = e.splat(std::numeric_limits<float>::infinity());
+            Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+            Value scale = e.splat(1.0f);
+            if (Value sink = storeOp.getSink()) {
+              // One more logit, with value zero.
+              Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
+              Value logit = e.splat(e.fmul(entry, e.cf(kLog2e)));
+              Value top = e.fmaxRaw(logit, m);
+              Value none = arith::CmpFOp::create(
+                  e.b, e.loc, arith::CmpFPredicate::OEQ, top, minusInf);
+              Value shift = e.select(none, e.splat(0.0f), top);
+              scale = e.exp2(e.fsub(m, shift));
+              l = e.fma(l, scale, e.exp2(e.fsub(logit, shift)));
+              m = top;
+            }
+            Value empty = arith::CmpFOp::create(
+                e.b, e.loc, arith::CmpFPredicate::OEQ, l, e.splat(0.0f));
+            Value inverse = e.select(empty, e.splat(0.0f), e.fdiv(scale, l));
+            e.store(inverse, e.at(inv, 4 * v * e.lanes()), 4);
+            Value finite = e.fmul(e.fadd(m, e.log2(l)), e.splat(kLn2));
+            Value value = e.select(empty, minusInf, finite);
+            // log2 works on the bits: give back what is not finite.
+            Value odd = arith::CmpFOp::create(e.b, e.loc,
+                                              arith::CmpFPredicate::UNO, l, l);
+            value = e.select(odd, l, value);
+            (void)infinity;
+            e.store(value, e.at(lseAt, 4 * v * e.lanes()), 4);
+          }
+          Value rows =
+              e.min(e.sub(frame(scratch, kRows), first), e.c(panelRows));
+          e.call(unpackOutput,
+                 {panelAt(scratch, layout.output, panel, shape.valueDim), inv,
+                  tensorAt(slots, output, {batch, head, e.add(row0, first)}),
+                  stride, rows});
+          Value to = tensorAt(slots, lse, {batch, head, e.add(row0, first)});
+          e.loop(e.c(0), rows, 1, [&](Value row) {
+            e.store(e.load(e.f32(), e.at(lseAt, e.mul(row, 4)), 4),
+                    e.at(to, e.mul(row, lseStride)), 4);
+          });
+        });
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitEntries(EntryPoints &entries) {
+  auto entry =
+      [&](StringRef suffix, ArrayRef<Type> inputs, ArrayRef<Type> results,
+          llvm::function_ref<SmallVector<Value>(ArrayRef<Value>)> body) {
+        std::string name = named(suffix);
+        e.function(name, inputs, results, body);
+        return name;
+      };
+  bool packed = bool(fold.getCuQuery());
+  entries.scratchBytes = entry("scratch_bytes", {e.ptr()}, {e.i64()},
+                               [&](ArrayRef<Value>) -> SmallVector<Value> {
+                                 return {e.c(layout.bytes)};
+                               });
+  entries.sharedBytes =
+      entry("shared_bytes", {e.ptr()}, {e.i64()},
+            [&](ArrayRef<Value> args) -> SmallVector<Value> {
+              Value splits = splitCount(args[0]);
+              Value units = e.mul(splits, tileCount(args[0]));
+              return {e.select(e.lt(e.c(1), splits),
+                               e.mul(units, partialBytes()), e.c(0))};
+            });
+
+  EntryPoints::Phase main;
+  main.units = entry("units", {e.ptr()}, {e.i64()},
+                     [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                       return {e.mul(splitCount(args[0]), tileCount(args[0]))};
+                     });
+  main.run =
+      entry("run", {e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+            [&](ArrayRef<Value> args) -> SmallVector<Value> {
+              Value slots = args[0], unit = args[1], scratch = args[2];
+              Value splits = splitCount(slots);
+              setFrame(scratch, kSplit, e.urem(unit, splits));
+              setFrame(scratch, kSplits, splits);
+              emitLocate(scratch, slots, e.udiv(unit, splits), [&] {
+                e.call(tileFunc, {scratch});
+                if (packed) {
+                  e.call(finish, {scratch});
+                  return;
+                }
+                e.ifThen(
+                    e.eq(splits, e.c(1)), [&] { e.call(finish, {scratch}); },
+                    [&] {
+                      Value to = e.at(args[3], e.mul(unit, partialBytes()));
+                      Value width = e.mul(frame(scratch, kPanels), panelRows);
+                      auto copy = [&](int64_t from, int64_t at, Value count) {
+                        e.loop(e.c(0), count, e.lanes(), [&](Value k) {
+                          Value offset = e.mul(k, 4);
+                          e.store(e.loadVec(e.at(e.at(scratch, from), offset)),
+                                  e.at(e.at(to, at), offset), 4);
+                        });
+                      };
+                      int64_t rows = maxPanels * panelRows * 4;
+                      copy(layout.output, 0, e.mul(width, shape.valueDim));
+                      copy(layout.top, rows * shape.valueDim, width);
+                      copy(layout.sum, rows * (shape.valueDim + 1), width);
+                    });
+              });
+              return {};
+            });
+  bool hasLists = llvm::any_of(streams, [](StreamCode &stream) {
+    return !stream.op.getStarts().empty();
+  });
+  if (hasLists)
+    main.cost = entry(
+        "cost", {e.ptr(), e.i64()}, {e.i64()},
+        [&](ArrayRef<Value> args) -> SmallVector<Value> {
+          Value slots = args[0];
+          Value query = fold.getQuery();
+          Value heads = tensorSlot(slots, query, 2);
+          Value rowTiles =
+              e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+          Value tile = e.udiv(args[1], splitCount(slots));
+          Value outer = e.udiv(tile, rowTiles);
+          Value row0 = e.mul(e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles)),
+                             schedule.getRows());
+          Value total = e.c(0);
+          for (StreamCode &stream : streams)
+            for (size_t l = 0; l < stream.op.getCounts().size(); ++l) {
+              Value count = stream.op.getCounts()[l];
+              Value head = e.udiv(e.urem(outer, heads),
+                                  e.udiv(heads, tensorSlot(slots, count, 2)));
+              Value batch = e.min(e.udiv(outer, heads),
+                                  e.add(tensorSlot(slots, count, 1), -1));
+              Value row = e.udiv(row0, e.c(stream.op.getBlocks()[2 * l]));
+              Value number = arith::ExtSIOp::create(
+                  e.b, e.loc, e.i64(),
+                  e.load(e.i32(), tensorAt(slots, count, {batch, head, row})));
+              total = e.add(total, e.mul(e.max(number, e.c(0)),
+                                         stream.op.getBlocks()[2 * l + 1]));
+            }
+          return {total};
+        });
+  entries.phases.push_back(main);
+  if (packed)
+    return;
+
+  EntryPoints::Phase merge;
+  merge.units = entry("merge_units", {e.ptr()}, {e.i64()},
+                      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                        return {e.select(e.lt(e.c(1), splitCount(args[0])),
+                                         tileCount(args[0]), e.c(0))};
+                      });
+  merge.run = entry(
+      "merge_run", {e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value slots = args[0], tile = args[1], scratch = args[2];
+        Value splits = splitCount(slots);
+        int64_t rows = maxPanels * panelRows * 4;
+        emitLocate(scratch, slots, tile, [&] {
+          Value panels = frame(scratch, kPanels);
+          e.loop(e.c(0), e.mul(panels, panelRows), e.lanes(), [&](Value lane) {
+            Value at = e.mul(lane, 4);
+            Value panel = e.udiv(lane, e.c(panelRows));
+            Value column = e.add(e.mul(panel, 4 * panelRows * shape.valueDim),
+                                 e.mul(e.urem(lane, e.c(panelRows)), 4));
+            auto partial = [&](Value split) {
+              return e.at(args[3], e.mul(e.add(e.mul(tile, splits), split),
+                                         partialBytes()));
+            };
+            Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+            SmallVector<Value> top =
+                e.loop(e.c(0), splits, 1, {minusInf},
+                       [&](Value split, ValueRange m) -> SmallVector<Value> {
+                         Value next = e.loadVec(e.at(
+                             e.at(partial(split), rows * shape.valueDim), at));
+                         return {e.fmaxRaw(next, m[0])};
+                       });
+            Value none = arith::CmpFOp::create(
+                e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
+            Value shift = e.select(none, e.splat(0.0f), top[0]);
+            e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
+            Value sumAt = e.at(e.at(scratch, layout.sum), at);
+            e.store(e.splat(0.0f), sumAt, 4);
+            Value out = e.at(e.at(scratch, layout.output), column);
+            e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+              e.store(e.splat(0.0f), e.at(out, e.mul(d, 4 * panelRows)), 4);
+            });
+            e.loop(e.c(0), splits, 1, [&](Value split) {
+              Value from = partial(split);
+              Value m = e.loadVec(e.at(e.at(from, rows * shape.valueDim), at));
+              Value weight = e.exp2(e.fsub(m, shift));
+              Value l =
+                  e.loadVec(e.at(e.at(from, rows * (shape.valueDim + 1)), at));
+              e.store(e.fma(l, weight, e.loadVec(sumAt)), sumAt, 4);
+              e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+                Value offset = e.mul(d, 4 * panelRows);
+                Value slot = e.at(out, offset);
+                Value o = e.loadVec(e.at(e.at(from, column), offset));
+                e.store(e.fma(o, weight, e.loadVec(slot)), slot, 4);
+              });
+            });
+          });
+          e.call(finish, {scratch});
+        });
+        return {};
+      });
+  entries.phases.push_back(merge);
+}

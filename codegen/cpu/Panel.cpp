@@ -1,0 +1,367 @@
+//===- Panel.cpp - the arithmetic of one panel of queries -----------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//   scores      for R keys at a time:   acc[R][2] = 0
+//                 for d < Dk:           acc[r] += k[j+r][d] * q[d]
+//                                       s[j+r] = acc[r]
+//   accumulate  for R dims at a time:   acc[R][2] = o[d+r] * alpha
+//                 for j < n:            acc[r] += v[j][d+r] * s[j]
+//                                       o[d+r] = acc[r]
+//
+// R x 2 accumulators, 2 vectors of the panel and the broadcast element fill
+// the register file: R = 12 of 32 registers (24 + 2 + 1), R = 6 of 16.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/Panel.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+static int64_t microRows(const CpuTarget &target) {
+  return target.registers >= 32 ? 12 : 6;
+}
+
+/// Loads `count` vectors that follow each other.
+static SmallVector<Value> loadPanel(Emitter &e, Value pointer) {
+  SmallVector<Value> result;
+  for (int64_t v = 0; v < kPanelVectors; ++v)
+    result.push_back(e.loadVec(e.at(pointer, 4 * v * e.lanes())));
+  return result;
+}
+
+static void storePanel(Emitter &e, ArrayRef<Value> values, Value pointer) {
+  for (auto [v, value] : llvm::enumerate(values))
+    e.store(value, e.at(pointer, 4 * int64_t(v) * e.lanes()), 4);
+}
+
+static SmallVector<Value> zeros(Emitter &e, int64_t count) {
+  return SmallVector<Value>(count, e.splat(0.0f));
+}
+
+/// acc[r][v] += broadcast(a[r]) * b[v].
+static void multiplyAdd(Emitter &e, SmallVectorImpl<Value> &acc,
+                        llvm::function_ref<Value(int64_t)> element,
+                        ArrayRef<Value> panel) {
+  int64_t rows = acc.size() / kPanelVectors;
+  for (int64_t r = 0; r < rows; ++r) {
+    Value a = e.splat(e.load(e.f32(), element(r), 4));
+    for (int64_t v = 0; v < kPanelVectors; ++v) {
+      Value &slot = acc[r * kPanelVectors + v];
+      slot = e.fma(a, panel[v], slot);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The two products
+//===----------------------------------------------------------------------===//
+
+func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
+                             const PanelShape &shape) {
+  int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.keyDim;
+  return e.function(
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value q = args[0], k = args[1], n = args[2], s = args[3];
+        auto micro = [&](Value j, int64_t rows) {
+          Value kRow = e.at(k, e.mul(j, 4 * dim));
+          int64_t unroll = dim % 4 == 0 ? 4 : dim % 2 == 0 ? 2 : 1;
+          SmallVector<Value> acc = e.loop(
+              e.c(0), e.c(dim), unroll, zeros(e, rows * kPanelVectors),
+              [&](Value d, ValueRange carried) {
+                SmallVector<Value> next(carried);
+                Value kAt = e.at(kRow, e.mul(d, 4));
+                Value qAt = e.at(q, e.mul(d, rowBytes));
+                for (int64_t u = 0; u < unroll; ++u)
+                  multiplyAdd(
+                      e, next,
+                      [&](int64_t r) { return e.at(kAt, 4 * (r * dim + u)); },
+                      loadPanel(e, e.at(qAt, u * rowBytes)));
+                return next;
+              });
+          Value sRow = e.at(s, e.mul(j, rowBytes));
+          for (int64_t r = 0; r < rows; ++r)
+            storePanel(e, ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors),
+                       e.at(sRow, r * rowBytes));
+        };
+        // Whole groups, then groups of 4, then single keys.
+        Value done = e.c(0);
+        for (int64_t rows : {microRows(e.target), int64_t(4), int64_t(1)}) {
+          Value groups = e.udiv(e.sub(n, done), e.c(rows));
+          Value end = e.add(done, e.mul(groups, rows));
+          e.loop(done, end, rows, [&](Value j) { micro(j, rows); });
+          done = end;
+        }
+        return {};
+      });
+}
+
+func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
+                                 const PanelShape &shape) {
+  int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
+  return e.function(
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value s = args[0], v = args[1], n = args[2], o = args[3];
+        SmallVector<Value> alpha = loadPanel(e, args[4]);
+        auto micro = [&](Value d, int64_t rows) {
+          Value oRow = e.at(o, e.mul(d, rowBytes));
+          SmallVector<Value> acc;
+          for (int64_t r = 0; r < rows; ++r)
+            for (auto [i, value] :
+                 llvm::enumerate(loadPanel(e, e.at(oRow, r * rowBytes))))
+              acc.push_back(e.fmul(value, alpha[i]));
+          Value vCol = e.at(v, e.mul(d, 4));
+          acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
+            SmallVector<Value> next(carried);
+            Value vAt = e.at(vCol, e.mul(j, 4 * dim));
+            multiplyAdd(
+                e, next, [&](int64_t r) { return e.at(vAt, 4 * r); },
+                loadPanel(e, e.at(s, e.mul(j, rowBytes))));
+            return next;
+          });
+          for (int64_t r = 0; r < rows; ++r)
+            storePanel(e, ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors),
+                       e.at(oRow, r * rowBytes));
+        };
+        // Even groups: 128 = 10 * 12 + 8, 64 = 5 * 11 + 9.
+        int64_t most = microRows(e.target);
+        int64_t groups = (dim + most - 1) / most;
+        int64_t rows = (dim + groups - 1) / groups;
+        int64_t whole = dim / rows * rows;
+        e.loop(e.c(0), e.c(whole), rows, [&](Value d) { micro(d, rows); });
+        if (whole < dim)
+          micro(e.c(whole), dim - whole);
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name) {
+  int64_t rowBytes = 4 * panelWidth(e.target);
+  constexpr int64_t unroll = 4;
+  return e.function(
+      name, {e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value s = args[0], n = args[1], m = args[2], l = args[3];
+        Value whole = e.mul(e.udiv(n, e.c(unroll)), unroll);
+        auto rowAt = [&](Value j, int64_t u) {
+          return e.at(s, e.add(e.mul(j, rowBytes), u * rowBytes));
+        };
+
+        // Maxima. A NaN score may be lost here; exp2 below keeps it.
+        SmallVector<Value> old = loadPanel(e, m), top;
+        for (int64_t u = 0; u < unroll; ++u)
+          llvm::append_range(top, old);
+        auto takeMax = [&](Value j, int64_t u, MutableArrayRef<Value> into) {
+          for (auto [v, value] : llvm::enumerate(loadPanel(e, rowAt(j, u))))
+            into[v] = e.fmaxRaw(value, into[v]);
+        };
+        top = e.loop(e.c(0), whole, unroll, top,
+                     [&](Value j, ValueRange carried) {
+                       SmallVector<Value> next(carried);
+                       for (int64_t u = 0; u < unroll; ++u)
+                         takeMax(j, u,
+                                 MutableArrayRef<Value>(next).slice(
+                                     u * kPanelVectors, kPanelVectors));
+                       return next;
+                     });
+        SmallVector<Value> best(top.begin(), top.begin() + kPanelVectors);
+        for (int64_t u = 1; u < unroll; ++u)
+          for (int64_t v = 0; v < kPanelVectors; ++v)
+            best[v] = e.fmaxRaw(top[u * kPanelVectors + v], best[v]);
+        best = e.loop(whole, n, 1, best, [&](Value j, ValueRange carried) {
+          SmallVector<Value> next(carried);
+          takeMax(j, 0, next);
+          return next;
+        });
+        storePanel(e, best, m);
+
+        // A panel column without any edge yet keeps m = -inf; subtract 0.
+        SmallVector<Value> shift, alpha;
+        for (int64_t v = 0; v < kPanelVectors; ++v) {
+          Value none = arith::CmpFOp::create(
+              e.b, e.loc, arith::CmpFPredicate::OEQ, best[v],
+              e.splat(-std::numeric_limits<float>::infinity()));
+          shift.push_back(e.select(none, e.splat(0.0f), best[v]));
+          alpha.push_back(e.exp2(e.fsub(old[v], shift[v])));
+        }
+        storePanel(e, alpha, args[4]);
+
+        // Weights and their sums.
+        auto weigh = [&](Value j, int64_t u, MutableArrayRef<Value> sums) {
+          Value row = rowAt(j, u);
+          SmallVector<Value> weights;
+          for (auto [v, value] : llvm::enumerate(loadPanel(e, row))) {
+            weights.push_back(e.exp2(e.fsub(value, shift[v])));
+            sums[v] = e.fadd(sums[v], weights.back());
+          }
+          storePanel(e, weights, row);
+        };
+        constexpr int64_t pair = 2;
+        Value even = e.mul(e.udiv(n, e.c(pair)), pair);
+        SmallVector<Value> sums =
+            e.loop(e.c(0), even, pair, zeros(e, pair * kPanelVectors),
+                   [&](Value j, ValueRange carried) {
+                     SmallVector<Value> next(carried);
+                     for (int64_t u = 0; u < pair; ++u)
+                       weigh(j, u,
+                             MutableArrayRef<Value>(next).slice(
+                                 u * kPanelVectors, kPanelVectors));
+                     return next;
+                   });
+        SmallVector<Value> total;
+        for (int64_t v = 0; v < kPanelVectors; ++v)
+          total.push_back(e.fadd(sums[v], sums[kPanelVectors + v]));
+        total = e.loop(even, n, 1, total, [&](Value j, ValueRange carried) {
+          SmallVector<Value> next(carried);
+          weigh(j, 0, next);
+          return next;
+        });
+        SmallVector<Value> denominator = loadPanel(e, l);
+        for (int64_t v = 0; v < kPanelVectors; ++v)
+          denominator[v] = e.fma(denominator[v], alpha[v], total[v]);
+        storePanel(e, denominator, l);
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Packing
+//===----------------------------------------------------------------------===//
+
+/// Transposes lanes x lanes values held as one vector per row.
+static SmallVector<Value> transpose(Emitter &e, ArrayRef<Value> rows) {
+  int64_t lanes = e.lanes();
+  // log2(lanes) rounds; round k exchanges the k-th bit of row and lane.
+  SmallVector<Value> current(rows);
+  for (int64_t width = 1; width < lanes; width *= 2) {
+    SmallVector<int64_t> low(lanes), high(lanes);
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      bool upper = lane & width;
+      low[lane] = upper ? lanes + lane - width : lane;
+      high[lane] = upper ? lanes + lane : lane + width;
+    }
+    SmallVector<Value> next(lanes);
+    for (int64_t row = 0; row < lanes; ++row) {
+      if (row & width)
+        continue;
+      Value a = current[row], x = current[row + width];
+      next[row] = vector::ShuffleOp::create(e.b, e.loc, a, x, low);
+      next[row + width] = vector::ShuffleOp::create(e.b, e.loc, a, x, high);
+    }
+    current = next;
+  }
+  return current;
+}
+
+func::FuncOp cpu::emitPackQueries(Emitter &e, StringRef name, Type element,
+                                  int64_t dim) {
+  int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
+  int64_t rowBytes = 4 * panelWidth(e.target);
+  return e.function(
+      name, {e.ptr(), e.i64(), e.i64(), e.ptr(), e.f32()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value src = args[0], stride = args[1], last = args[2], dst = args[3];
+        Value scale = e.splat(args[4]);
+        e.loop(e.c(0), e.c(panelWidth(e.target)), lanes, [&](Value first) {
+          // Rows beyond the last repeat it; nobody reads their results.
+          SmallVector<Value> rowAt;
+          for (int64_t r = 0; r < lanes; ++r)
+            rowAt.push_back(
+                e.at(src, e.mul(e.min(e.add(first, r), last), stride)));
+          Value column = e.at(dst, e.mul(first, 4));
+          int64_t whole = dim / lanes * lanes;
+          e.loop(e.c(0), e.c(whole), lanes, [&](Value d) {
+            SmallVector<Value> rows;
+            for (Value row : rowAt)
+              rows.push_back(e.fmul(
+                  e.loadWideVec(element, e.at(row, e.mul(d, size))), scale));
+            for (auto [k, value] : llvm::enumerate(transpose(e, rows)))
+              e.store(value, e.at(column, e.mul(e.add(d, k), rowBytes)), 4);
+          });
+          for (int64_t d = whole; d < dim; ++d)
+            for (int64_t r = 0; r < lanes; ++r)
+              e.store(e.fmul(e.loadWide(element, e.at(rowAt[r], d * size)),
+                             args[4]),
+                      e.at(column, d * rowBytes + 4 * r), 4);
+        });
+        return {};
+      });
+}
+
+func::FuncOp cpu::emitUnpackOutput(Emitter &e, StringRef name, Type element,
+                                   int64_t dim) {
+  int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
+  int64_t rowBytes = 4 * panelWidth(e.target);
+  return e.function(
+      name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value src = args[0], inv = args[1], dst = args[2], stride = args[3],
+              rows = args[4];
+        e.loop(e.c(0), rows, lanes, [&](Value first) {
+          Value column = e.at(src, e.mul(first, 4));
+          Value factor = e.loadVec(e.at(inv, e.mul(first, 4)));
+          // 0 * inf of a row without edges must stay 0: inv is 0 there, and so
+          // is the accumulator, so no select is needed.
+          int64_t whole = dim / lanes * lanes;
+          e.loop(e.c(0), e.c(whole), lanes, [&](Value d) {
+            SmallVector<Value> columns;
+            for (int64_t k = 0; k < lanes; ++k)
+              columns.push_back(
+                  e.fmul(e.loadVec(e.at(column, e.mul(e.add(d, k), rowBytes))),
+                         factor));
+            for (auto [r, value] : llvm::enumerate(transpose(e, columns))) {
+              Value row = e.add(first, r);
+              e.ifThen(e.lt(row, rows), [&, r = r, value = value] {
+                (void)r;
+                e.storeNarrow(
+                    element, value,
+                    e.at(e.at(dst, e.mul(row, stride)), e.mul(d, size)));
+              });
+            }
+          });
+          e.loop(first, e.min(rows, e.add(first, lanes)), 1, [&](Value row) {
+            Value out = e.at(dst, e.mul(row, stride));
+            Value scale = e.load(e.f32(), e.at(inv, e.mul(row, 4)), 4);
+            for (int64_t d = whole; d < dim; ++d)
+              e.storeNarrow(
+                  element,
+                  e.fmul(e.load(e.f32(),
+                                e.at(src, e.add(e.mul(row, 4), d * rowBytes)),
+                                4),
+                         scale),
+                  e.at(out, d * size));
+          });
+        });
+        return {};
+      });
+}
+
+func::FuncOp cpu::emitWiden(Emitter &e, StringRef name, Type element,
+                            int64_t dim) {
+  int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
+  return e.function(name, {e.ptr(), e.i64(), e.i64(), e.ptr()}, {},
+                    [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                      Value src = args[0], stride = args[1], n = args[2],
+                            dst = args[3];
+                      e.loop(e.c(0), n, 1, [&](Value j) {
+                        Value from = e.at(src, e.mul(j, stride));
+                        Value to = e.at(dst, e.mul(j, 4 * dim));
+                        int64_t whole = dim / lanes * lanes;
+                        for (int64_t d = 0; d < whole; d += lanes)
+                          e.store(e.loadWideVec(element, e.at(from, d * size)),
+                                  e.at(to, 4 * d), 4);
+                        for (int64_t d = whole; d < dim; ++d)
+                          e.store(e.loadWide(element, e.at(from, d * size)),
+                                  e.at(to, 4 * d), 4);
+                      });
+                      return {};
+                    });
+}

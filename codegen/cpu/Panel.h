@@ -1,0 +1,67 @@
+//===- Panel.h - the arithmetic of one panel of queries -------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Queries lie in the lanes: a PANEL is 2 vectors of queries. Its operands are
+// stored transposed, the query index fastest:
+//
+//   q panel  [Dk][panel]      scores  [keys][panel]      o panel [Dv][panel]
+//
+// so both products broadcast one element of K or V and multiply it with two
+// vectors: K and V are read as they lie in memory, row by row, never
+// transposed and (where they are f32 and dense) never copied, and row maxima
+// and sums need no shuffles. A micro kernel holds R x 2 accumulators, R keys
+// for the scores and R value dimensions for the output.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CPU_PANEL_H
+#define FILIGREE_CODEGEN_CPU_PANEL_H
+
+#include "codegen/cpu/Emitter.h"
+
+namespace filigree::cpu {
+
+struct PanelShape {
+  int64_t keyDim, valueDim;
+};
+
+/// Vectors a panel is wide.
+inline constexpr int64_t kPanelVectors = 2;
+inline int64_t panelWidth(const CpuTarget &target) {
+  return kPanelVectors * target.lanes;
+}
+
+/// scores(q: ptr, k: ptr, n: i64, s: ptr): s[j][:] = sum_d k[j][d] q[d][:] for
+/// j < n; rows of k are keyDim floats apart.
+mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
+                              const PanelShape &shape);
+
+/// softmax(s: ptr, n: i64, m: ptr, l: ptr, alpha: ptr): base-2 online softmax
+/// of one panel: s becomes exp2(s - m'), m, l are updated, alpha = exp2(m - m')
+/// is what the output must be multiplied with.
+mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name);
+
+/// accumulate(s: ptr, v: ptr, n: i64, o: ptr, alpha: ptr):
+/// o[d][:] = alpha[:] o[d][:] + sum_j v[j][d] s[j][:].
+mlir::func::FuncOp emitAccumulate(Emitter &e, llvm::StringRef name,
+                                  const PanelShape &shape);
+
+/// pack(src: ptr, row_stride: i64, last: i64, dst: ptr, scale: f32): dst[d][r]
+/// = scale * src[min(r, last)][d] for r in the panel; strides in bytes.
+mlir::func::FuncOp emitPackQueries(Emitter &e, llvm::StringRef name,
+                                   Type element, int64_t dim);
+
+/// unpack(src: ptr, inv: ptr, dst: ptr, row_stride: i64, rows: i64):
+/// dst[r][d] = inv[r] * src[d][r] for r < rows.
+mlir::func::FuncOp emitUnpackOutput(Emitter &e, llvm::StringRef name,
+                                    Type element, int64_t dim);
+
+/// widen(src: ptr, row_stride: i64, n: i64, dst: ptr): dst[j][d] = src[j][d] as
+/// f32, rows of dst `dim` floats apart.
+mlir::func::FuncOp emitWiden(Emitter &e, llvm::StringRef name, Type element,
+                             int64_t dim);
+
+} // namespace filigree::cpu
+
+#endif // FILIGREE_CODEGEN_CPU_PANEL_H

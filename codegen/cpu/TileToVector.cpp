@@ -1,0 +1,143 @@
+//===- TileToVector.cpp - from a tile.kernel to functions of vectors ------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/TileToVector.h"
+#include "codegen/cpu/KernelEmitter.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
+                             StringRef prefix, ModuleOp module)
+    : kernel(kernel), builder(OpBuilder::atBlockEnd(module.getBody())),
+      e(builder, kernel.getLoc(), target), interface(interfaceOf(kernel)),
+      prefix(prefix), module(module),
+      fold(*kernel.getOps<tile::FoldOp>().begin()),
+      storeOp(*kernel.getOps<tile::StoreOp>().begin()),
+      schedule(*kernel.getSchedule()) {
+  auto typeOf = [](Value value) {
+    return cast<RankedTensorType>(value.getType());
+  };
+  for (Value value : fold.getStreams()) {
+    StreamCode stream;
+    stream.op = value.getDefiningOp<tile::StreamOp>();
+    for (Operation &op : stream.op.getBody().front()) {
+      if (auto caseOp = dyn_cast<tile::CaseOp>(op))
+        stream.cases.push_back(caseOp);
+      else
+        stream.edge = cast<tile::EdgeOp>(op);
+    }
+    streams.push_back(stream);
+  }
+  queryType = typeOf(fold.getQuery()).getElementType();
+  keyType = typeOf(streams[0].op.getKey()).getElementType();
+  outputType = typeOf(storeOp.getOutput()).getElementType();
+  shape.keyDim = typeOf(streams[0].op.getKey()).getDimSize(3);
+  shape.valueDim = typeOf(streams[0].op.getValue()).getDimSize(3);
+  panelRows = panelWidth(target);
+  double scale = streams[0].op.getScale().convertToDouble();
+  if (llvm::all_of(streams, [&](StreamCode &stream) {
+        return !stream.edge && stream.op.getScale().convertToDouble() == scale;
+      }))
+    logitScale = float(scale) * kLog2e;
+  maxPanels = llvm::divideCeil(schedule.getRows(), panelRows);
+}
+
+void KernelEmitter::layOut() {
+  layout.take(8 * kFrameWords);
+  for (StreamCode &stream : streams) {
+    layout.stream.push_back(layout.take(8 * kStreamWords));
+    auto &lists = layout.list.emplace_back();
+    for (size_t l = 0; l < stream.op.getStarts().size(); ++l)
+      lists.push_back(layout.take(8 * kListWords));
+    auto &touched = layout.touched.emplace_back();
+    auto &notFull = layout.notFull.emplace_back();
+    for (tile::CaseOp op : stream.cases) {
+      // One range more than there can be, so that a search may look at it.
+      auto area = [&](ArrayRef<Attribute> clusters) {
+        return layout.take(8 * (1 + 2 * (int64_t(clusters.size()) + 1)));
+      };
+      bool hasRuns = op.getRuns().has_value();
+      touched.push_back(
+          hasRuns ? area(op.getRuns()->getTouched().getClusters().getValue())
+                  : 0);
+      notFull.push_back(
+          hasRuns ? area(op.getRuns()->getNotFull().getClusters().getValue())
+                  : 0);
+    }
+  }
+  int64_t rows = maxPanels * panelRows;
+  int64_t chunk = std::max(schedule.getChunk(), schedule.getMaskedChunk());
+  layout.query = layout.take(4 * rows * shape.keyDim);
+  layout.output = layout.take(4 * rows * shape.valueDim);
+  layout.top = layout.take(4 * rows);
+  layout.sum = layout.take(4 * rows);
+  layout.alpha = layout.take(4 * panelRows);
+  layout.scores = layout.take(4 * chunk * panelRows);
+  layout.keys = layout.take(4 * chunk * shape.keyDim);
+  layout.values = layout.take(4 * chunk * shape.valueDim);
+}
+
+Value KernelEmitter::tensorAt(Value slots, Value tensor,
+                              ArrayRef<Value> indices) {
+  Value base = e.asPtr(tensorSlot(slots, tensor, 0));
+  int64_t bytes = Emitter::bytesOf(getElementTypeOrSelf(tensor.getType()));
+  Value offset = e.c(0);
+  for (auto [axis, index] : llvm::enumerate(indices))
+    offset = e.add(offset,
+                   e.mul(index, tensorSlot(slots, tensor, 5 + int64_t(axis))));
+  return e.at(base, e.mul(offset, bytes));
+}
+
+Value KernelEmitter::panelAt(Value scratch, int64_t offset, Value panel,
+                             int64_t rows) {
+  return e.at(e.at(scratch, offset), e.mul(panel, 4 * panelRows * rows));
+}
+
+EntryPoints KernelEmitter::emit() {
+  layOut();
+  scores = emitScores(e, named("scores"), shape);
+  softmax = emitSoftmax(e, named("softmax"));
+  accumulate = emitAccumulate(e, named("accumulate"), shape);
+  packQueries = emitPackQueries(e, named("pack"), queryType, shape.keyDim);
+  unpackOutput =
+      emitUnpackOutput(e, named("unpack"), outputType, shape.valueDim);
+  widenKeys = emitWiden(e, named("widen_k"), keyType, shape.keyDim);
+  widenValues = emitWiden(e, named("widen_v"), keyType, shape.valueDim);
+  emitRangeHelpers();
+  for (size_t s = 0; s < streams.size(); ++s) {
+    StreamCode &stream = streams[s];
+    stream.fullChunk = emitChunk(s, -1);
+    for (size_t k = 0; k < stream.cases.size(); ++k) {
+      bool masked = !stream.cases[k].getMask().empty();
+      stream.maskedChunk.push_back(masked ? emitChunk(s, k) : func::FuncOp());
+      stream.ranges.push_back(masked ? emitRanges(s, k) : func::FuncOp());
+      stream.process.push_back(emitProcess(s, k));
+    }
+    stream.walk = emitWalk(s);
+  }
+  emitTile();
+  emitFinish();
+  EntryPoints entries;
+  emitEntries(entries);
+  return entries;
+}
+
+FailureOr<EntryPoints> cpu::emitKernel(tile::KernelOp kernel,
+                                       const CpuTarget &target,
+                                       StringRef prefix, ModuleOp module) {
+  if (!kernel.getSchedule())
+    return kernel.emitOpError("expected a schedule before code generation");
+  kernel.getContext()
+      ->loadDialect<affine::AffineDialect, arith::ArithDialect,
+                    cf::ControlFlowDialect, func::FuncDialect,
+                    LLVM::LLVMDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
+  return KernelEmitter(kernel, target, prefix, module).emit();
+}

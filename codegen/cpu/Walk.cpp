@@ -1,0 +1,191 @@
+//===- Walk.cpp - one pass over the key axis of a stream ------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//   walk(scratch):
+//     addresses, clip to the split, ranges of every case
+//     no lists:  process(case 0, all keys)
+//     lists:     at = 0
+//                while at < nk:
+//                  advance every list past blocks that end at or before `at`
+//                  members = lists whose block holds `at`
+//                  end = first key where membership can change
+//                  process(case of members, [at, end))
+//
+// Every list entry is checked before it is used: out of range or not ascending
+// is reported through the status word and dropped.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/KernelEmitter.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+/// First report wins: compare-and-swap on the code, then the place.
+void KernelEmitter::emitReport(Value scratch, int64_t code, Value col) {
+  Value word = e.load(e.i64(), slotsOf(scratch));
+  e.ifThen(e.bnot(e.eq(word, e.c(0))), [&] {
+    Value at = e.asPtr(word);
+    auto i32c = [&](int64_t v) -> Value {
+      return arith::ConstantIntOp::create(e.b, e.loc, v, 32);
+    };
+    Value swapped = LLVM::AtomicCmpXchgOp::create(
+        e.b, e.loc, at, i32c(0), i32c(code), LLVM::AtomicOrdering::acq_rel,
+        LLVM::AtomicOrdering::monotonic);
+    Value won =
+        LLVM::ExtractValueOp::create(e.b, e.loc, swapped, ArrayRef<int64_t>{1});
+    e.ifThen(won, [&] {
+      Value places[] = {frame(scratch, kDocument), frame(scratch, kHead),
+                        frame(scratch, kRow0), col};
+      for (auto [k, value] : llvm::enumerate(places))
+        e.store(arith::TruncIOp::create(e.b, e.loc, e.i32(), value),
+                e.at(at, 4 * (int64_t(k) + 1)));
+    });
+  });
+}
+
+/// advance_<list>(scratch): the next good block, or none.
+func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
+  tile::StreamOp op = streams[s].op;
+  int64_t blockCols = op.getBlocks()[2 * list + 1];
+  return e.function(
+      named("advance_" + Twine(s) + "_" + Twine(list)), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value state = e.at(scratch, layout.list[s][list]);
+        Value nk = stream(scratch, s, kNk);
+        Value blocks = e.ceilDiv(nk, blockCols);
+        Value cols = e.asPtr(tensorSlot(slots, op.getCols()[list], 0));
+        Value stride = tensorSlot(slots, op.getCols()[list], 5);
+        e.storeI64(e.c(kNever), state, kBlockLo);
+        e.storeI64(e.c(kNever), state, kBlockHi);
+        e.whileLoop(
+            {e.loadI64(state, kNext), e.truth(false)},
+            [&](ValueRange carried) {
+              return e.band(e.lt(carried[0], e.loadI64(state, kEnd)),
+                            e.bnot(carried[1]));
+            },
+            [&](ValueRange carried) -> SmallVector<Value> {
+              Value entry = e.load(
+                  e.i32(), e.at(cols, e.mul(e.mul(carried[0], stride), 4)));
+              Value col = arith::ExtSIOp::create(e.b, e.loc, e.i64(), entry);
+              Value inside = e.band(e.le(e.c(0), col), e.lt(col, blocks));
+              Value ascends = e.lt(e.loadI64(state, kPrevious), col);
+              Value good = e.band(inside, ascends);
+              e.ifThen(e.bnot(inside), [&] {
+                emitReport(scratch, FIL_ABI_COLUMN_OUT_OF_RANGE, col);
+              });
+              e.ifThen(e.band(inside, e.bnot(ascends)), [&] {
+                emitReport(scratch, FIL_ABI_COLUMN_NOT_ASCENDING, col);
+              });
+              Value next = e.add(carried[0], 1);
+              e.storeI64(next, state, kNext);
+              e.ifThen(good, [&] {
+                Value lo = e.mul(col, blockCols);
+                e.storeI64(col, state, kPrevious);
+                e.storeI64(lo, state, kBlockLo);
+                e.storeI64(e.min(e.add(lo, blockCols), nk), state, kBlockHi);
+              });
+              return {next, good};
+            });
+        return {};
+      });
+}
+
+func::FuncOp KernelEmitter::emitWalk(size_t s) {
+  tile::StreamOp op = streams[s].op;
+  size_t lists = op.getStarts().size();
+  SmallVector<func::FuncOp> advance;
+  for (size_t list = 0; list < lists; ++list)
+    advance.push_back(emitAdvance(s, list));
+  return e.function(
+      named("walk_" + Twine(s)), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value area = e.at(scratch, layout.stream[s]);
+        Value kvHead = frame(scratch, kKvHead), batch = frame(scratch, kBatch);
+        Value keyBase = e.loadI64(area, kKeyBase);
+        int64_t bytes = Emitter::bytesOf(keyType);
+        for (auto [tensor, at, strideWord] :
+             {std::tuple<Value, int64_t, int64_t>{op.getKey(), kKeyAt,
+                                                  kKeyStride},
+              {op.getValue(), kValueAt, kValueStride}}) {
+          e.storeI64(e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})),
+                     area, at);
+          e.storeI64(e.mul(tensorSlot(slots, tensor, 7), bytes), area,
+                     strideWord);
+        }
+        // Splits are even shares of the keys, in whole masked chunks.
+        Value nk = e.loadI64(area, kNk);
+        Value share = e.mul(
+            e.ceilDiv(e.udiv(e.add(nk, e.add(frame(scratch, kSplits), -1)),
+                             frame(scratch, kSplits)),
+                      schedule.getMaskedChunk()),
+            schedule.getMaskedChunk());
+        Value clipLo = e.min(nk, e.mul(share, frame(scratch, kSplit)));
+        e.storeI64(clipLo, area, kClipLo);
+        e.storeI64(e.min(nk, e.add(clipLo, share)), area, kClipHi);
+        for (func::FuncOp ranges : streams[s].ranges)
+          if (ranges)
+            e.call(ranges, {scratch});
+
+        if (lists == 0) {
+          if (!streams[s].process.empty())
+            e.call(streams[s].process[0], {scratch, e.c(0), nk});
+          return {};
+        }
+
+        for (size_t list = 0; list < lists; ++list) {
+          Value state = e.at(scratch, layout.list[s][list]);
+          Value start = op.getStarts()[list], count = op.getCounts()[list];
+          Value listHeads = tensorSlot(slots, start, 2);
+          Value heads = tensorSlot(slots, fold.getQuery(), 2);
+          // The list's head axis is 1, Hkv or Hq; all divide Hq.
+          Value head = e.udiv(frame(scratch, kHead), e.udiv(heads, listHeads));
+          Value entry = e.min(batch, e.add(tensorSlot(slots, start, 1), -1));
+          Value row =
+              e.udiv(frame(scratch, kRow0), e.c(op.getBlocks()[2 * list]));
+          auto wordOf = [&](Value tensor) -> Value {
+            Value value =
+                e.load(e.i32(), tensorAt(slots, tensor, {entry, head, row}));
+            return arith::ExtSIOp::create(e.b, e.loc, e.i64(), value);
+          };
+          Value first = wordOf(start), number = wordOf(count);
+          Value capacity = tensorSlot(slots, op.getCols()[list], 1);
+          Value good = e.band(e.band(e.le(e.c(0), first), e.le(e.c(0), number)),
+                              e.le(e.add(first, number), capacity));
+          e.ifThen(e.bnot(good), [&] {
+            emitReport(scratch, FIL_ABI_LIST_OUT_OF_ARRAY, number);
+          });
+          e.storeI64(e.select(good, first, e.c(0)), state, kNext);
+          e.storeI64(e.select(good, e.add(first, number), e.c(0)), state, kEnd);
+          e.storeI64(e.c(-1), state, kPrevious);
+          e.call(advance[list], {scratch});
+        }
+        e.whileLoop(
+            {e.c(0)}, [&](ValueRange at) { return e.lt(at[0], nk); },
+            [&](ValueRange at) -> SmallVector<Value> {
+              Value members = e.c(0), end = nk;
+              for (size_t list = 0; list < lists; ++list) {
+                Value state = e.at(scratch, layout.list[s][list]);
+                e.ifThen(e.le(e.loadI64(state, kBlockHi), at[0]),
+                         [&] { e.call(advance[list], {scratch}); });
+                Value lo = e.loadI64(state, kBlockLo);
+                Value inside = e.le(lo, at[0]);
+                members =
+                    e.bor(members, e.select(inside, e.c(1ll << list), e.c(0)));
+                end = e.min(end,
+                            e.select(inside, e.loadI64(state, kBlockHi), lo));
+              }
+              for (auto [k, caseOp] : llvm::enumerate(streams[s].cases))
+                e.ifThen(e.eq(members, e.c(int64_t(caseOp.getMembers()))),
+                         [&, k = k] {
+                           e.call(streams[s].process[k], {scratch, at[0], end});
+                         });
+              return {end};
+            });
+        return {};
+      });
+}
