@@ -225,7 +225,12 @@ void VariableTable::appendFacts(Rows &rows) const {
     for (unsigned inner = 0; inner < dividend.coef.size(); ++inner)
       used[inner] = used[inner] || dividend.coef[inner] != 0;
   }
-  rows.append(constantFacts.begin(), constantFacts.end());
+  for (const Row &fact : constantFacts) {
+    // A bound of a symbol nobody mentions is one row more for nothing.
+    unsigned var = fact.coef.size() - 1;
+    if (used[var] || fact.get(outer()) != 0)
+      rows.push_back(fact);
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -265,16 +270,18 @@ struct Compressed {
 };
 } // namespace
 
+/// Limits of one question, facts included. The Simplex slows down beyond any
+/// use on larger systems, whose numbers outgrow a word; the integer search has
+/// no bound of its own. No mask met in practice comes near them.
+static constexpr unsigned maxRows = 56, maxColumns = 18, maxIntegerRows = 24;
+
 /// A question costs one unit, and more for a large tableau, so that a budget
 /// bounds the time although it only counts.
-bool Prover::spend(size_t numRows) {
+bool Prover::spend(size_t numRows, size_t numColumns) {
   ++asked;
-  unsigned cost = 1 + unsigned(numRows * numRows / 512);
-  if (left <= cost) {
-    left = 0;
+  if (left == 0 || numRows > maxRows || numColumns > maxColumns)
     return false;
-  }
-  left -= cost;
+  left -= std::min(left, unsigned(1 + numRows * numColumns / 512));
   return true;
 }
 
@@ -295,25 +302,22 @@ static Compressed compress(const VariableTable &vars, Rows &rows,
 }
 
 bool Prover::isEmpty(const Rows &rows) {
-  if (!spend(rows.size()))
-    return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
+  if (!spend(all.size(), compressed.numColumns))
+    return false;
   return Simplex(compressed.relation(all)).isEmpty();
 }
 
-static constexpr unsigned integerRows = 48;
-
 bool Prover::isIntegerEmpty(const Rows &rows) {
-  if (!spend(rows.size()))
-    return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
+  if (!spend(all.size(), compressed.numColumns))
+    return false;
   IntegerRelation relation = compressed.relation(all);
   if (Simplex(relation).isEmpty())
     return true;
-  // The integer search has no bound of its own; large systems do not get one.
-  return all.size() <= integerRows && relation.isIntegerEmpty();
+  return all.size() <= maxIntegerRows && relation.isIntegerEmpty();
 }
 
 static Prover::Answer askSimplex(Simplex &simplex, const Compressed &compressed,
@@ -339,14 +343,14 @@ static Prover::Answer askSimplex(Simplex &simplex, const Compressed &compressed,
 }
 
 Prover::Answer Prover::ask(const Rows &rows, const Row &candidate) {
-  if (!spend(rows.size()))
-    return Answer::Sometimes;
   Row row = candidate;
   RowState state = normalize(row);
   if (state != RowState::Keep)
     return state == RowState::True ? Answer::Always : Answer::Never;
   Rows all = rows;
   Compressed compressed = compress(vars, all, row);
+  if (!spend(all.size(), compressed.numColumns))
+    return Answer::Sometimes;
   Simplex simplex(compressed.relation(all));
   if (simplex.isEmpty())
     return Answer::Never;
@@ -354,10 +358,10 @@ Prover::Answer Prover::ask(const Rows &rows, const Row &candidate) {
 }
 
 bool Prover::implies(const Rows &rows, const Rows &candidates) {
-  if (!spend(rows.size()))
-    return false;
   Rows all = rows;
   Compressed compressed = compress(vars, all, candidates);
+  if (!spend(all.size(), compressed.numColumns))
+    return false;
   Simplex simplex(compressed.relation(all));
   if (simplex.isEmpty())
     return true;
@@ -368,8 +372,6 @@ bool Prover::implies(const Rows &rows, const Rows &candidates) {
 }
 
 bool Prover::dropRedundant(Rows &rows) {
-  if (!spend(rows.size()))
-    return true;
   // The library numbers inequalities first, then two per equality; only
   // inequalities are candidates.
   Rows ordered;
@@ -382,6 +384,8 @@ bool Prover::dropRedundant(Rows &rows) {
       llvm::count_if(rows, [](const Row &row) { return !row.equality; });
   Rows all = rows;
   Compressed compressed = compress(vars, all, {});
+  if (!spend(all.size(), compressed.numColumns))
+    return true;
   Simplex simplex(compressed.relation(all));
   if (simplex.isEmpty())
     return false;

@@ -151,7 +151,7 @@ public:
   unsigned used() const { return asked; }
 
 private:
-  bool spend(size_t numRows);
+  bool spend(size_t numRows, size_t numColumns);
   const VariableTable &vars;
   unsigned left;
   unsigned asked = 0;
