@@ -241,6 +241,7 @@ struct Decl {
   llvm::SMRange range;
   ParamType *spec = nullptr; ///< of a run-time parameter
   Expr *init = nullptr;      ///< value, default or preset
+  bool isBroken = false;     ///< has an error of syntax; only its name is sure
 
   // Found by the checker.
   Type type = Type::Error;

@@ -77,6 +77,8 @@ bool Checker::checkCount(CallExpr &call, unsigned min, unsigned max) {
 
 void Checker::checkCall(CallExpr &call) {
   if (Decl *decl = lookUp(call.callee)) {
+    if (decl->type == Type::Error)
+      return;
     reporter.error(call.callee.range, "expected a function before `(`, but `" +
                                           decl->name + "` is " +
                                           describe(decl->type));

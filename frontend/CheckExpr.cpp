@@ -228,7 +228,7 @@ void Checker::checkName(NameExpr &expr) {
     expr.bounds = expr.decl->bounds;
     if (expr.decl->kind != DeclKind::RunTime)
       expr.constant = expr.decl->constant;
-    if (expr.decl->kind == DeclKind::Let) {
+    if (expr.decl->kind == DeclKind::Let && !expr.decl->isBroken) {
       expr.sink = expr.decl->init->sink;
       expr.usesFloat = expr.decl->init->usesFloat;
     }

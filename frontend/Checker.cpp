@@ -82,7 +82,9 @@ void Checker::run() {
     declare(*input);
   }
   for (Decl *param : pattern.params) {
-    if (param->kind == DeclKind::CompileTime)
+    if (param->isBroken)
+      param->type = Type::Error;
+    else if (param->kind == DeclKind::CompileTime)
       checkCompileTime(*param);
     else
       checkRunTime(*param);
@@ -335,8 +337,11 @@ void Checker::checkBlocksParam(Decl &decl) {
 //===----------------------------------------------------------------------===//
 
 void Checker::checkLet(Decl &decl) {
-  checkExpr(*decl.init);
+  if (!decl.isBroken)
+    checkExpr(*decl.init);
   decl.isChecked = true;
+  if (decl.isBroken)
+    return;
   Type type = decl.init->type;
   if (type == Type::Tensor || type == Type::IntTable ||
       type == Type::FloatTable) {

@@ -146,7 +146,7 @@ filigree::listPatterns(const SourceMgr &sources) {
   for (const Pattern *pattern : file->patterns) {
     PatternSummary summary{pattern->name.name.str(), {}};
     for (const Decl *decl : pattern->params)
-      if (decl->kind == DeclKind::CompileTime) {
+      if (decl->kind == DeclKind::CompileTime && !decl->isBroken) {
         SMRange range = decl->init->range;
         summary.params.push_back(
             {decl->name.str(),

@@ -385,8 +385,8 @@ bool Parser::parseBlock(Block &block) {
     return false;
   SmallVector<Decl *> lets;
   while (peek().is(Tok::KwLet)) {
-    Decl *decl = parseLet();
-    if (!decl)
+    Decl *decl = nullptr;
+    if (!parseLet(decl))
       return false;
     lets.push_back(decl);
     while (consume(Tok::Semicolon))

@@ -42,8 +42,12 @@ std::nullptr_t Parser::fail(const Token &token, const Twine &wanted) {
                        .Case("or", "; or is spelled `||`")
                        .Case("not", "; not is spelled `!`")
                        .Default("");
-  reporter.error(token.getRange(), "expected " + wanted + ", but got " +
-                                       describe(token) + hint);
+  // The end of the file is where its last token ends.
+  SMRange range = token.getRange();
+  if (token.is(Tok::Eof) && lastEnd.isValid())
+    range = {lastEnd, lastEnd};
+  reporter.error(range,
+                 "expected " + wanted + ", but got " + describe(token) + hint);
   if (reporter.isFull())
     at = tokens.size() - 1;
   return nullptr;
@@ -79,7 +83,10 @@ void Parser::skipTo(ArrayRef<Tok> stops, size_t from) {
     Tok kind = tokens[next].kind;
     if (kind == Tok::Eof || kind == Tok::KwPattern)
       break;
-    if (kind == Tok::RBrace && !is_contained(open, Tok::LBrace))
+    // What closes a bracket from before `from` closes all since.
+    if ((kind == Tok::RBrace && !is_contained(open, Tok::LBrace)) ||
+        (kind == Tok::RParen && !is_contained(open, Tok::LParen) &&
+         !is_contained(open, Tok::LBrace)))
       open.clear();
     // No block, hence no inner statement, is open.
     bool isStatement = (kind == Tok::KwLet || kind == Tok::KwParam) &&
@@ -174,34 +181,37 @@ bool Parser::parseParams(SmallVectorImpl<Decl *> &params) {
   do {
     size_t first = at;
     consume(Tok::KwParam);
-    if (Decl *decl = parseParam())
-      params.push_back(decl);
-    else
+    Decl *decl = nullptr;
+    if (!parseParam(decl))
       skipTo({Tok::Comma, Tok::RParen, Tok::LBrace}, first);
+    if (decl)
+      params.push_back(decl);
   } while (consume(Tok::Comma));
   return true;
 }
 
-/// NAME "=" expr | NAME ":" type
-Decl *Parser::parseParam() {
+/// NAME "=" expr | NAME ":" type. Sets `decl` as soon as the name is known; it
+/// is marked as broken if the rest is not right.
+bool Parser::parseParam(Decl *&decl) {
   auto name = expectName("the name of a parameter");
   if (!name)
-    return nullptr;
+    return false;
+  decl = makeDecl(DeclKind::CompileTime, *name);
+  decl->isBroken = true;
   if (consume(Tok::Assign)) {
-    Decl *decl = makeDecl(DeclKind::CompileTime, *name);
-    decl->init = parseExpr();
-    decl->range.End = lastEnd;
-    return decl->init ? decl : nullptr;
-  }
-  if (!consume(Tok::Colon)) {
+    if (!(decl->init = parseExpr()))
+      return false;
+  } else if (consume(Tok::Colon)) {
+    decl->kind = DeclKind::RunTime;
+    if (!parseParamType(*decl))
+      return false;
+  } else {
     fail("`=` and a default, or `:` and a type");
-    return nullptr;
+    return false;
   }
-  Decl *decl = makeDecl(DeclKind::RunTime, *name);
-  if (!parseParamType(*decl))
-    return nullptr;
   decl->range.End = lastEnd;
-  return decl;
+  decl->isBroken = false;
+  return true;
 }
 
 bool Parser::parseParamType(Decl &decl) {
@@ -277,13 +287,17 @@ void Parser::parseBody(Pattern &pattern, SmallVectorImpl<Decl *> &params,
       fail("`}` after the returned value");
       ok = false;
     } else if (kind == Tok::KwLet) {
-      Decl *decl = parseLet();
-      if ((ok = decl))
+      Decl *decl = nullptr;
+      ok = parseLet(decl);
+      if (decl)
         lets.push_back(decl);
     } else if (consume(Tok::KwParam)) {
-      Decl *decl = parseParam();
-      if ((ok = decl && checkOrder(*decl, lets)))
+      Decl *decl = nullptr;
+      ok = parseParam(decl);
+      if (decl) {
+        checkOrder(*decl, lets);
         params.push_back(decl);
+      }
     } else if (consume(Tok::KwReturn)) {
       sawReturn = true;
       ok = (pattern.result = parseExpr());
@@ -312,24 +326,25 @@ void Parser::parseBody(Pattern &pattern, SmallVectorImpl<Decl *> &params,
 }
 
 /// Arguments of the function come before what is computed from them.
-bool Parser::checkOrder(const Decl &param, ArrayRef<Decl *> lets) {
-  if (lets.empty())
-    return true;
-  reporter.error(param.nameRange,
-                 "expected `param " + param.name + "` before the first `let`");
-  return true;
+void Parser::checkOrder(const Decl &param, ArrayRef<Decl *> lets) {
+  if (!lets.empty())
+    reporter.error(param.nameRange, "expected `param " + param.name +
+                                        "` before the first `let`");
 }
 
-/// "let" NAME "=" expr
-Decl *Parser::parseLet() {
+/// "let" NAME "=" expr. Sets `decl` as parseParam does.
+bool Parser::parseLet(Decl *&decl) {
   take();
   auto name = expectName("a name after `let`");
-  if (!name || !expect(Tok::Assign))
-    return nullptr;
-  Decl *decl = makeDecl(DeclKind::Let, *name);
-  decl->init = parseExpr();
+  if (!name)
+    return false;
+  decl = makeDecl(DeclKind::Let, *name);
+  decl->isBroken = true;
+  if (!expect(Tok::Assign) || !(decl->init = parseExpr()))
+    return false;
   decl->range.End = lastEnd;
-  return decl->init ? decl : nullptr;
+  decl->isBroken = false;
+  return true;
 }
 
 Decl *Parser::makeDecl(DeclKind kind, Ident name) {

@@ -39,14 +39,14 @@ private:
   void parsePattern();
   bool parseInputs(llvm::SmallVectorImpl<Decl *> &inputs);
   bool parseParams(llvm::SmallVectorImpl<Decl *> &params);
-  Decl *parseParam();
+  bool parseParam(Decl *&decl);
   bool parseParamType(Decl &decl);
   bool parseBlocksType(ParamType &spec);
   bool parseTableType(ParamType &spec);
   void parseBody(Pattern &pattern, llvm::SmallVectorImpl<Decl *> &params,
                  llvm::SmallVectorImpl<Decl *> &lets);
-  bool checkOrder(const Decl &param, llvm::ArrayRef<Decl *> lets);
-  Decl *parseLet();
+  void checkOrder(const Decl &param, llvm::ArrayRef<Decl *> lets);
+  bool parseLet(Decl *&decl);
   Decl *makeDecl(DeclKind kind, Ident name);
 
   // Expressions, loosest first.
