@@ -229,7 +229,7 @@ struct IntervalEvaluator::Impl {
 
   /// What all values of the form have in common: value = base mod stride. The
   /// stride is 0 if there is one value only.
-  std::pair<int64_t, int64_t> residue(const Form &form, const Point &at) const {
+  std::pair<Wide, int64_t> residue(const Form &form, const Point &at) const {
     Wide base = form.k;
     int64_t stride = 0;
     auto add = [&](int64_t factor, Bounds b) {
@@ -242,7 +242,7 @@ struct IntervalEvaluator::Impl {
     add(form.b, {at.rect.j0, at.rect.j1});
     for (auto [atom, factor] : form.terms)
       add(factor, at.atom[atom]);
-    return {int64_t(base), stride};
+    return {base, stride};
   }
 
   void boundAtoms(Point &at) const {
@@ -263,7 +263,7 @@ struct IntervalEvaluator::Impl {
       } else {
         auto [base, stride] = residue(atom.dividend, at);
         int64_t g = std::gcd(stride, m);
-        int64_t first = llvm::mod(base, g);
+        int64_t first = int64_t(((base % g) + g) % g);
         at.atom.push_back({first, m - g + first});
       }
     }
