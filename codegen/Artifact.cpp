@@ -165,29 +165,6 @@ ObjectBytes filigree::emitTable(ArrayRef<ArtifactKernel> kernels,
 // Files
 //===----------------------------------------------------------------------===//
 
-Error filigree::writeAtomically(StringRef path, ArrayRef<char> bytes) {
-  auto temporary = sys::fs::TempFile::create(
-      path + ".tmp-%%%%%%", sys::fs::all_read | sys::fs::owner_write);
-  if (!temporary)
-    return createStringError(errorToErrorCode(temporary.takeError()),
-                             "cannot write `" + path +
-                                 "`: expected a writable folder");
-  raw_fd_ostream stream(temporary->FD, /*shouldClose=*/false);
-  stream.write(bytes.data(), bytes.size());
-  stream.flush();
-  if (stream.has_error()) {
-    std::error_code code = stream.error();
-    stream.clear_error();
-    consumeError(temporary->discard());
-    return createStringError(code,
-                             "cannot write `" + path + "`: " + code.message());
-  }
-  if (Error error = temporary->keep(path))
-    return createStringError(errorToErrorCode(std::move(error)),
-                             "cannot put the finished file at `" + path + "`");
-  return Error::success();
-}
-
 /// Runs the linker on `objects`; the result is read back as bytes.
 static Expected<ObjectBytes> link(ArrayRef<ObjectBytes> objects,
                                   ArrayRef<const char *> flags) {
@@ -231,22 +208,19 @@ static Expected<ObjectBytes> link(ArrayRef<ObjectBytes> objects,
   return ObjectBytes(bytes.begin(), bytes.end());
 }
 
-Error filigree::linkArtifact(ArrayRef<ObjectBytes> objects, StringRef path) {
+Expected<ObjectBytes> filigree::linkArtifact(ArrayRef<ObjectBytes> objects) {
   Expected<ObjectBytes> elf =
       link(objects, {"-shared", "-nostdlib", "-z", "defs", "-z", "now", "-z",
                      "noexecstack", "--gc-sections", "-s", "--build-id=none",
                      "--hash-style=gnu"});
   if (!elf)
-    return elf.takeError();
+    return elf;
   fil_abi_trailer trailer = runtime::makeTrailer(elf->data(), elf->size());
   const char *bytes = reinterpret_cast<const char *>(&trailer);
   elf->append(bytes, bytes + sizeof(trailer));
-  return writeAtomically(path, *elf);
+  return elf;
 }
 
-Error filigree::linkObject(ArrayRef<ObjectBytes> objects, StringRef path) {
-  Expected<ObjectBytes> object = link(objects, {"-r"});
-  if (!object)
-    return object.takeError();
-  return writeAtomically(path, *object);
+Expected<ObjectBytes> filigree::linkObject(ArrayRef<ObjectBytes> objects) {
+  return link(objects, {"-r"});
 }

@@ -34,16 +34,11 @@ ObjectBytes emitTable(llvm::ArrayRef<ArtifactKernel> kernels,
                       llvm::StringRef symbol);
 
 /// Links `objects` into a shared library that exports only FIL_ABI_SYMBOL and
-/// imports nothing, appends the trailer, and puts it at `path` in one step.
-llvm::Error linkArtifact(llvm::ArrayRef<ObjectBytes> objects,
-                         llvm::StringRef path);
+/// imports nothing, and appends the trailer.
+llvm::Expected<ObjectBytes> linkArtifact(llvm::ArrayRef<ObjectBytes> objects);
 
-/// Links `objects` into one relocatable object at `path`.
-llvm::Error linkObject(llvm::ArrayRef<ObjectBytes> objects,
-                       llvm::StringRef path);
-
-/// Writes `bytes` to a temporary file beside `path` and renames it.
-llvm::Error writeAtomically(llvm::StringRef path, llvm::ArrayRef<char> bytes);
+/// Links `objects` into one relocatable object.
+llvm::Expected<ObjectBytes> linkObject(llvm::ArrayRef<ObjectBytes> objects);
 
 } // namespace filigree
 
