@@ -183,7 +183,10 @@ static llvm::Error writeBytes(llvm::StringRef path,
 }
 
 static llvm::Error run() {
-  if (options().emit == Emit::Ptx)
+  // The linker, which runs in this process, resets all options.
+  const std::string output = options().output;
+  const Emit emit = options().emit;
+  if (emit == Emit::Ptx)
     return llvm::createStringError(
         "expected a CUDA target with --emit ptx: not in this release");
   auto targets = chosenTargets();
@@ -199,13 +202,13 @@ static llvm::Error run() {
   auto failed = [] {
     return llvm::createStringError("the pattern could not be compiled");
   };
-  if (options().emit == Emit::Mlir || options().emit == Emit::Llvm) {
+  if (emit == Emit::Mlir || emit == Emit::Llvm) {
     std::string text;
     llvm::raw_string_ostream stream(text);
     for (LoadedPattern &variant : *variants) {
       if (mlir::failed(lowerToKernel(*variant.module)))
         return failed();
-      if (options().emit == Emit::Mlir) {
+      if (emit == Emit::Mlir) {
         variant.module->print(stream);
         continue;
       }
@@ -218,7 +221,7 @@ static llvm::Error run() {
         stream << emitText(*module, target, entries);
       }
     }
-    return writeText(options().output, text);
+    return writeText(output, text);
   }
 
   std::vector<ArtifactKernel> kernels;
@@ -230,20 +233,20 @@ static llvm::Error run() {
     kernels.push_back(std::move(compiled->kernel));
     llvm::append_range(objects, compiled->objects);
   }
-  if (options().emit == Emit::SharedObject) {
+  if (emit == Emit::SharedObject) {
     objects.push_back(emitTable(kernels, FIL_ABI_SYMBOL));
-    return writeBytes(options().output, linkArtifact(objects), 0755);
+    return writeBytes(output, linkArtifact(objects), 0755);
   }
   std::string symbol = "filigree_" + kernels.front().interface.name;
   objects.push_back(emitTable(kernels, symbol));
-  llvm::SmallString<128> header(options().output);
+  llvm::SmallString<128> header(output);
   llvm::sys::path::replace_extension(header, "h");
-  if (llvm::StringRef(header) == options().output.getValue())
+  if (llvm::StringRef(header) == output)
     return llvm::createStringError("expected an output name that does not end "
                                    "in .h, but got `" +
-                                   options().output + "`");
+                                   output + "`");
   if (llvm::Error error =
-          writeBytes(options().output, linkObject(objects), 0644))
+          writeBytes(output, linkObject(objects), 0644))
     return error;
   return writeText(header, headerText(symbol));
 }
