@@ -1,0 +1,96 @@
+//===- Check.cpp - compare the outputs of a run with the reference --------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "frontend/driver/Check.h"
+#include "dialect/Attn/Attn.h"
+#include "frontend/driver/LoadPattern.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace filigree;
+using namespace filigree::reference;
+
+bool CheckReport::passed() const {
+  return !comparisons.empty() &&
+         llvm::all_of(comparisons,
+                      [](const Comparison &c) { return c.passed; });
+}
+
+/// Floating-point operations of all pairs, allowed or not.
+static double denseWork(mlir::func::FuncOp function,
+                        llvm::ArrayRef<GraphShape> shapes) {
+  double work = 0;
+  size_t number = 0;
+  for (auto attend : function.getOps<attn::AttendOp>()) {
+    auto query =
+        mlir::cast<mlir::RankedTensorType>(attend.getQuery().getType());
+    double width = double(query.getDimSize(3)) +
+                   double(attend.getPartial().getType().getValueDim());
+    for (size_t k = 0; k < attend.getSources().size(); ++k) {
+      const GraphShape &s = shapes[number++];
+      work += 2 * width * double(s.batches) * double(s.heads) *
+              double(s.queries) * double(s.keys);
+    }
+  }
+  return work;
+}
+
+llvm::Expected<CheckReport>
+filigree::checkOutputs(llvm::StringRef ir, const Inputs &inputs,
+                       llvm::ArrayRef<std::pair<std::string, Tensor>> outputs,
+                       unsigned threads) {
+  mlir::MLIRContext context;
+  loadDialects(context);
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(ir, &context);
+  if (!module)
+    return llvm::createStringError("expected valid attn ir in the artifact");
+  auto function = findPattern(*module);
+  if (!function)
+    return function.takeError();
+  auto shapes = graphShapes(*function, inputs);
+  if (!shapes)
+    return shapes.takeError();
+
+  CheckReport report;
+  InterpretOptions options;
+  options.threads = threads;
+  const GraphShape &shape = shapes->front();
+  report.rows = report.allRows = shape.batches * shape.heads * shape.queries;
+  if (denseWork(*function, *shapes) > 1e11) {
+    options.rows = sampleRows(shape.batches, shape.heads, shape.queries);
+    report.rows = options.rows.size();
+  }
+  auto oracle = interpret(*function, inputs, options);
+  if (!oracle)
+    return oracle.takeError();
+  options.arithmetic = Arithmetic::Naive;
+  auto naive = interpret(*function, inputs, options);
+  if (!naive)
+    return naive.takeError();
+
+  DType precision = DType::F32;
+  for (const Result &result : *oracle)
+    if (!result.isLse)
+      precision = result.dtype;
+  for (size_t k = 0; k < oracle->size(); ++k) {
+    const Result &want = (*oracle)[k];
+    const auto *got = llvm::find_if(
+        outputs, [&](const auto &output) { return output.first == want.name; });
+    if (got == outputs.end())
+      return llvm::createStringError("expected an output '" + want.name +
+                                     "' of the artifact");
+    Tensor tensor = got->second;
+    if (tensor.rank() + 1 == int64_t(want.shape.size())) {
+      tensor.shape.insert(tensor.shape.begin(), 1);
+      tensor.strides.insert(tensor.strides.begin(), 0);
+    }
+    if (tensor.shape != want.shape)
+      return llvm::createStringError("expected '" + want.name +
+                                     "' of the shape the reference has");
+    report.comparisons.push_back(compare(want, (*naive)[k], tensor, precision));
+  }
+  return report;
+}
