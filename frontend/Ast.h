@@ -224,9 +224,9 @@ struct ParamType {
   Expr *min = nullptr;
   Expr *max = nullptr;
   llvm::ArrayRef<Ident> axes;
-  Ident elementType;     ///< empty for f32
-  Expr *rows = nullptr;  ///< of blocks
-  Expr *cols = nullptr;  ///< of blocks
+  Ident elementType;    ///< empty for f32
+  Expr *rows = nullptr; ///< of blocks
+  Expr *cols = nullptr; ///< of blocks
 };
 
 enum class DeclKind { Input, CompileTime, RunTime, Let, Variable };

@@ -210,7 +210,8 @@ Bool BodyGen::generateCompare(const CompareExpr &expr) {
   Bool result = true;
   for (auto [index, op] : enumerate(expr.ops)) {
     const Scalar &a = operands[index], &b = operands[index + 1];
-    bool ints = std::holds_alternative<Int>(a) && std::holds_alternative<Int>(b);
+    bool ints =
+        std::holds_alternative<Int>(a) && std::holds_alternative<Int>(b);
     result = result &&
              (ints ? compareInts(op, std::get<Int>(a), std::get<Int>(b))
                    : compare(getFloatPredicate(op), toFloat(a), toFloat(b)));

@@ -21,7 +21,8 @@ PatternBuilder::PatternBuilder(StringRef name, HeadTypes types, Location loc)
     : types(types), loc(loc), builder(loadDialects(loc.getContext())) {
   module = ModuleOp::create(loc);
   builder.setInsertionPointToStart(module->getBody());
-  func = func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
+  func =
+      func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
   builder.setInsertionPointToStart(func.addEntryBlock());
 }
 
@@ -62,7 +63,8 @@ Value PatternBuilder::addValues(StringRef name) {
 
 Value PatternBuilder::addInt(StringRef name, IntParam param) {
   SmallVector<NamedAttribute> attrs = {
-      builder.getNamedAttr(attn::kMinAttr, builder.getI64IntegerAttr(param.min)),
+      builder.getNamedAttr(attn::kMinAttr,
+                           builder.getI64IntegerAttr(param.min)),
       builder.getNamedAttr(attn::kMaxAttr,
                            builder.getI64IntegerAttr(param.max))};
   if (param.preset)

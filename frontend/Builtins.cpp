@@ -15,7 +15,8 @@ static constexpr Builtin kBuiltins[] = {
     {"causal", BuiltinKind::Causal, "causal: graph",
      "every key at or before the query: j <= i"},
     {"all", BuiltinKind::All, "all: graph", "every pair"},
-    {"dense", BuiltinKind::All, "dense: graph", "every pair; the same as `all`"},
+    {"dense", BuiltinKind::All, "dense: graph",
+     "every pair; the same as `all`"},
     {"inf", BuiltinKind::Inf, "inf: float", "positive infinity"},
     {"head_dim", BuiltinKind::HeadDim, "head_dim: int",
      "head size of queries and keys, fixed when the pattern is compiled"},
@@ -69,16 +70,16 @@ static constexpr Word kLabels[] = {
 };
 
 static constexpr StringLiteral kReservedNouns[] = {
-    "score",        "select",    "tree",      "near",       "far",
-    "permute",      "gather",    "scatter",   "diagonal",   "antidiagonal",
-    "column",       "columns",   "row",       "mass",       "topk",
-    "top_k",        "threshold", "always",    "tail",       "level",
-    "levels",       "summaries", "pool",      "mean",       "sum",
-    "moments",      "fold",      "space",     "sort",       "hash",
-    "lsh",          "buckets",   "codes",     "features",   "spans",
-    "route",        "dropout",   "backward",  "grad",       "rope",
-    "cache",        "append",    "pages",     "paged",      "quantize",
-    "fp8",          "int8",      "or_dense",  "multiplicity", "gate",
+    "score",   "select",    "tree",     "near",         "far",
+    "permute", "gather",    "scatter",  "diagonal",     "antidiagonal",
+    "column",  "columns",   "row",      "mass",         "topk",
+    "top_k",   "threshold", "always",   "tail",         "level",
+    "levels",  "summaries", "pool",     "mean",         "sum",
+    "moments", "fold",      "space",    "sort",         "hash",
+    "lsh",     "buckets",   "codes",    "features",     "spans",
+    "route",   "dropout",   "backward", "grad",         "rope",
+    "cache",   "append",    "pages",    "paged",        "quantize",
+    "fp8",     "int8",      "or_dense", "multiplicity", "gate",
 };
 
 ArrayRef<Builtin> getBuiltins() { return kBuiltins; }

@@ -146,7 +146,7 @@ void Checker::checkMinMax(CallExpr &call) {
     if (allConstant)
       for (const Argument &arg : call.args) {
         double next = arg.value->constant->asReal();
-        value = !value ? next
+        value = !value  ? next
                 : isMax ? std::max(*value, next)
                         : std::min(*value, next);
       }
@@ -156,10 +156,9 @@ void Checker::checkMinMax(CallExpr &call) {
   Range range = call.args.front().value->bounds;
   for (const Argument &arg : call.args.drop_front()) {
     Range next = arg.value->bounds;
-    range = isMax ? Range{std::max(range.lo, next.lo),
-                          std::max(range.hi, next.hi)}
-                  : Range{std::min(range.lo, next.lo),
-                          std::min(range.hi, next.hi)};
+    range =
+        isMax ? Range{std::max(range.lo, next.lo), std::max(range.hi, next.hi)}
+              : Range{std::min(range.lo, next.lo), std::min(range.hi, next.hi)};
   }
   if (setInt(call, range) && allConstant)
     call.constant = Constant::ofInt(int64_t(range.lo));
@@ -246,7 +245,8 @@ void Checker::checkFloatFunction(CallExpr &call) {
   if (kind == BuiltinKind::Softcap && call.args[1].value->constant &&
       !(values.back() > 0)) {
     reporter.error(call.args[1].value->range,
-                   "expected a positive cap, but got " + std::to_string(values.back()));
+                   "expected a positive cap, but got " +
+                       std::to_string(values.back()));
     return;
   }
   if (values.size() != count) {
@@ -345,10 +345,9 @@ void Checker::checkSource(CallExpr &call) {
   unsigned before = reporter.getNumErrors();
   checkSourceLabels(call);
   if (getNumPositional(call) != 2) {
-    reporter.error(call.callee.range, "expected " + call.builtin->signature +
-                                          ", but got " +
-                                          Twine(getNumPositional(call)) +
-                                          " tensors");
+    reporter.error(call.callee.range,
+                   "expected " + call.builtin->signature + ", but got " +
+                       Twine(getNumPositional(call)) + " tensors");
     return;
   }
   ok &= checkTensor(*getPositional(call, 0), Role::Key);
@@ -365,8 +364,8 @@ static const CallExpr *findSourceCall(const Expr *expr) {
 }
 
 void Checker::checkAttend(CallExpr &call) {
-  bool ok = checkLabels(call, {"over", "scale", "edge", "sink", "align",
-                               "offsets", "documents"});
+  bool ok = checkLabels(
+      call, {"over", "scale", "edge", "sink", "align", "offsets", "documents"});
   unsigned before = reporter.getNumErrors();
   checkSourceLabels(call);
   checkPlacement(call);
@@ -452,9 +451,9 @@ void Checker::checkPlacement(CallExpr &call) {
   if (auto *tuple = dyn_cast<TupleExpr>(documents->value))
     tables.assign(tuple->elements.begin(), tuple->elements.end());
   if (tables.size() > 2) {
-    reporter.error(documents->value->range,
-                   "expected (cu_q, cu_k), but got " + Twine(tables.size()) +
-                       " tables");
+    reporter.error(documents->value->range, "expected (cu_q, cu_k), but got " +
+                                                Twine(tables.size()) +
+                                                " tables");
     return;
   }
   for (Expr *table : tables) {

@@ -136,8 +136,10 @@ void Checker::badOperands(BinaryExpr &expr, StringRef wanted) {
   // The operator of the other world.
   StringRef hint;
   bool graphs = isGraph(*expr.lhs) && isGraph(*expr.rhs);
+  // In `i < 3 | j < 3` the operator stands between the numbers.
   bool conditions =
-      expr.lhs->type == Type::Bool && expr.rhs->type == Type::Bool;
+      (expr.lhs->type == Type::Bool && expr.rhs->type == Type::Bool) ||
+      (place != Place::Top && !isGraph(*expr.lhs) && !isGraph(*expr.rhs));
   if (graphs && expr.op == Tok::AndAnd)
     hint = "; graphs intersect with `&`";
   else if (graphs && expr.op == Tok::OrOr)
@@ -261,9 +263,8 @@ void Checker::checkName(NameExpr &expr) {
 void Checker::checkExpr(Expr &expr) {
   checkKind(expr);
   expr.usesFloat |= expr.type == Type::Float && !expr.constant;
-  forEachChild(expr, [&](const Expr &child) {
-    expr.usesFloat |= child.usesFloat;
-  });
+  forEachChild(expr,
+               [&](const Expr &child) { expr.usesFloat |= child.usesFloat; });
 }
 
 void Checker::checkKind(Expr &expr) {
@@ -341,9 +342,8 @@ void Checker::checkBinary(BinaryExpr &expr) {
     expr.type = Type::Bool;
     if (lhs.constant && rhs.constant)
       expr.constant = Constant::ofBool(
-          expr.op == Tok::AndAnd
-              ? lhs.constant->truth && rhs.constant->truth
-              : lhs.constant->truth || rhs.constant->truth);
+          expr.op == Tok::AndAnd ? lhs.constant->truth && rhs.constant->truth
+                                 : lhs.constant->truth || rhs.constant->truth);
     return;
   case Tok::Amp:
   case Tok::Pipe:
@@ -541,10 +541,10 @@ void Checker::checkIndex(IndexExpr &expr) {
     if (name && name->decl && name->decl->kind == DeclKind::Variable &&
         name->decl->position == unsigned(axis))
       continue;
-    reporter.error(index->range,
-                   "expected the variable of axis `" +
-                       kAxisNames[unsigned(axis)] + "` as index of `" +
-                       decl.name + "`, but got another expression");
+    reporter.error(index->range, "expected the variable of axis `" +
+                                     kAxisNames[unsigned(axis)] +
+                                     "` as index of `" + decl.name +
+                                     "`, but got another expression");
     return;
   }
   if (decl.type == Type::IntTable) {

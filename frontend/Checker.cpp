@@ -48,7 +48,8 @@ std::string spellType(const Decl &decl) {
   std::string text;
   raw_string_ostream os(text);
   if (decl.kind != DeclKind::RunTime)
-    return describe(decl.type).drop_until([](char c) { return c == ' '; })
+    return describe(decl.type)
+        .drop_until([](char c) { return c == ' '; })
         .trim()
         .str();
   const ParamType &spec = *decl.spec;
@@ -118,8 +119,8 @@ void Checker::declare(Decl &decl) {
 void Checker::checkSetNames() {
   for (const auto &set : options.sets) {
     StringRef name = set.first;
-    const auto *found = find_if(
-        pattern.params, [&](const Decl *d) { return d->name == name; });
+    const auto *found =
+        find_if(pattern.params, [&](const Decl *d) { return d->name == name; });
     if (found == pattern.params.end()) {
       SmallVector<StringRef> candidates;
       for (const Decl *decl : pattern.params)
@@ -228,9 +229,10 @@ void Checker::checkScalarParam(Decl &decl) {
     *bound = *value;
   }
   if (min > max) {
-    reporter.error(decl.nameRange, "expected the least value of `" + decl.name +
-                                       "` to be at most its greatest, but got " +
-                                       Twine(min) + " and " + Twine(max));
+    reporter.error(decl.nameRange,
+                   "expected the least value of `" + decl.name +
+                       "` to be at most its greatest, but got " + Twine(min) +
+                       " and " + Twine(max));
     return;
   }
   if (decl.init) {
@@ -250,9 +252,9 @@ void Checker::checkScalarParam(Decl &decl) {
                           : Constant::ofFloat(decl.init->constant->asReal());
     int64_t preset = decl.constant->integer;
     if (isInt && (preset < min || preset > max)) {
-      reporter.error(decl.init->range,
-                     "expected a preset from " + Twine(min) + " to " +
-                         Twine(max) + ", but got " + Twine(preset));
+      reporter.error(decl.init->range, "expected a preset from " + Twine(min) +
+                                           " to " + Twine(max) + ", but got " +
+                                           Twine(preset));
       return;
     }
   }
@@ -282,8 +284,7 @@ void Checker::checkTableParam(Decl &decl) {
       reporter.error(ident.range,
                      "expected each axis once, in the order b, h, i, j, but "
                      "`" +
-                         ident.name + "` follows `" +
-                         (&ident - 1)->name + "`");
+                         ident.name + "` follows `" + (&ident - 1)->name + "`");
       return;
     }
     bool isPairAxis = *axis == Axis::I || *axis == Axis::J;

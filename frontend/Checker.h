@@ -6,8 +6,8 @@
 // Resolves names, gives every expression a type, folds compile-time constants,
 // and bounds every integer. Fills the fields of Ast.h "found by the checker".
 // After a clean run the pattern has a meaning in the attn dialect; what may
-// still be refused is a graph whose `min`, `max` and `where` split into too many
-// cases (Scalar.h).
+// still be refused is a graph whose `min`, `max` and `where` split into too
+// many cases (Scalar.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_FRONTEND_CHECKER_H

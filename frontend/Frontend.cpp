@@ -29,11 +29,10 @@ static Pattern *pick(const File &file, StringRef name, Reporter &reporter) {
     os << "`" << pattern->name.name << "`";
   });
   reporter.error(file.patterns.front()->name.range,
-                 name.empty()
-                     ? "expected the name of one pattern of " + names +
-                           ", as the file has several"
-                     : "expected a pattern of " + names + ", but got `" + name +
-                           "`");
+                 name.empty() ? "expected the name of one pattern of " + names +
+                                    ", as the file has several"
+                              : "expected a pattern of " + names +
+                                    ", but got `" + name + "`");
   return nullptr;
 }
 
@@ -54,9 +53,8 @@ static void checkPatternNames(const File &file, Reporter &reporter) {
 static SMLoc findLoc(const SourceMgr &sources, mlir::Location loc) {
   unsigned buffer = sources.getMainFileID();
   if (auto fileLoc = loc->findInstanceOf<mlir::FileLineColLoc>())
-    if (SMLoc found =
-            const_cast<SourceMgr &>(sources).FindLocForLineAndColumn(
-                buffer, fileLoc.getLine(), fileLoc.getColumn());
+    if (SMLoc found = const_cast<SourceMgr &>(sources).FindLocForLineAndColumn(
+            buffer, fileLoc.getLine(), fileLoc.getColumn());
         found.isValid())
       return found;
   return SMLoc::getFromPointer(
@@ -90,13 +88,14 @@ static bool complete(InstantiateOptions &options, mlir::MLIRContext *context,
       !options.elementType.isF16()) {
     std::string got;
     raw_string_ostream(got) << options.elementType;
-    reporter.error(loc, "expected element type f32, bf16 or f16, but got " + got);
+    reporter.error(loc,
+                   "expected element type f32, bf16 or f16, but got " + got);
     return false;
   }
   for (int64_t size : {options.headDim, options.valueDim})
     if (size < 1 || size > INT32_MAX) {
-      reporter.error(loc, "expected a positive head size, but got " +
-                              Twine(size));
+      reporter.error(loc,
+                     "expected a positive head size, but got " + Twine(size));
       return false;
     }
   return true;

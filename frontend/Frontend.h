@@ -11,8 +11,8 @@
 //
 // The function takes the pattern's inputs and run-time parameters in the order
 // of their declaration; each argument carries attn.name, scalars also attn.min,
-// attn.max and attn.preset. A block list `l` becomes three arguments, `l.start`,
-// `l.count` and `l.cols`. The results are named "o" and "lse".
+// attn.max and attn.preset. A block list `l` becomes three arguments,
+// `l.start`, `l.count` and `l.cols`. The results are named "o" and "lse".
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_FRONTEND_FRONTEND_H

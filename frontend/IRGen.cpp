@@ -90,9 +90,9 @@ void Generator::addParam(const Decl &decl) {
     return;
   }
   case Type::Float:
-    value = builder.addFloat(
-        decl.name,
-        decl.constant ? std::optional(decl.constant->real) : std::nullopt);
+    value = builder.addFloat(decl.name, decl.constant
+                                            ? std::optional(decl.constant->real)
+                                            : std::nullopt);
     return;
   case Type::IntTable:
     value = builder.addIntTable(decl.name, rank);

@@ -14,20 +14,16 @@ namespace filigree::frontend {
 
 /// Every fixed spelling, longest first among those with a common start.
 static constexpr std::pair<StringLiteral, Tok> kPunctuation[] = {
-    {"->", Tok::Arrow},      {"<=", Tok::LessEqual},
-    {">=", Tok::GreaterEqual}, {"==", Tok::Equal},
-    {"!=", Tok::NotEqual},   {"&&", Tok::AndAnd},
-    {"||", Tok::OrOr},       {"(", Tok::LParen},
-    {")", Tok::RParen},      {"{", Tok::LBrace},
-    {"}", Tok::RBrace},      {"[", Tok::LBracket},
-    {"]", Tok::RBracket},    {",", Tok::Comma},
-    {";", Tok::Semicolon},   {":", Tok::Colon},
-    {"=", Tok::Assign},      {"+", Tok::Plus},
-    {"-", Tok::Minus},       {"*", Tok::Star},
-    {"/", Tok::Slash},       {"%", Tok::Percent},
-    {"<", Tok::Less},        {">", Tok::Greater},
-    {"!", Tok::Bang},        {"&", Tok::Amp},
-    {"|", Tok::Pipe},        {"~", Tok::Tilde},
+    {"->", Tok::Arrow},   {"<=", Tok::LessEqual}, {">=", Tok::GreaterEqual},
+    {"==", Tok::Equal},   {"!=", Tok::NotEqual},  {"&&", Tok::AndAnd},
+    {"||", Tok::OrOr},    {"(", Tok::LParen},     {")", Tok::RParen},
+    {"{", Tok::LBrace},   {"}", Tok::RBrace},     {"[", Tok::LBracket},
+    {"]", Tok::RBracket}, {",", Tok::Comma},      {";", Tok::Semicolon},
+    {":", Tok::Colon},    {"=", Tok::Assign},     {"+", Tok::Plus},
+    {"-", Tok::Minus},    {"*", Tok::Star},       {"/", Tok::Slash},
+    {"%", Tok::Percent},  {"<", Tok::Less},       {">", Tok::Greater},
+    {"!", Tok::Bang},     {"&", Tok::Amp},        {"|", Tok::Pipe},
+    {"~", Tok::Tilde},
 };
 
 static Tok classifyWord(StringRef word) {
@@ -184,16 +180,15 @@ private:
       reporter.error(SMLoc::getFromPointer(rest.data()),
                      "expected a decimal number, but got `" +
                          rest.take_front(std::min<size_t>(tail, 60)) + "`");
-      end = tail;
     }
     take(kind, end);
+    rest = rest.drop_front(tail - end);
   }
 
   /// One report for a run of bytes that no token starts with.
   void skipUnknown() {
     auto startsToken = [](StringRef text) {
-      if (isSpace(text.front()) || isAlnum(text.front()) ||
-          text.front() == '_')
+      if (isSpace(text.front()) || isAlnum(text.front()) || text.front() == '_')
         return true;
       return any_of(kPunctuation, [&](const auto &entry) {
         return text.starts_with(entry.first);
@@ -207,9 +202,8 @@ private:
     }
     std::string shown;
     raw_string_ostream os(shown);
-    bool isText = all_of(StringRef(start, size), [](char c) {
-      return isPrint(c) || (c & 0x80);
-    });
+    bool isText = all_of(StringRef(start, size),
+                         [](char c) { return isPrint(c) || (c & 0x80); });
     if (isText && size <= 40)
       os << "`" << StringRef(start, size) << "`";
     else

@@ -17,8 +17,7 @@ using namespace llvm;
 
 namespace filigree::frontend {
 
-template <typename T>
-T *Parser::finish(T *expr, ArrayRef<Expr *> children) {
+template <typename T> T *Parser::finish(T *expr, ArrayRef<Expr *> children) {
   for (const Expr *child : children)
     expr->depth = std::max(expr->depth, child->depth + 1);
   if (expr->depth <= kMaxDepth)
@@ -60,8 +59,7 @@ static bool isComparison(Tok kind) {
 Expr *Parser::parseExpr() {
   scope_exit leave([this] { --nesting; });
   if (++nesting > kMaxNesting) {
-    reporter.error(peek().getRange(), "expected at most " +
-                                          Twine(kMaxNesting) +
+    reporter.error(peek().getRange(), "expected at most " + Twine(kMaxNesting) +
                                           " expressions inside one another");
     return nullptr;
   }
@@ -82,8 +80,8 @@ Expr *Parser::parseBinary(unsigned level) {
     Expr *rhs = parseBinary(level + 1);
     if (!rhs)
       return nullptr;
-    auto *expr = file.make<BinaryExpr>(SMRange(lhs->range.Start, lastEnd),
-                                       op.getLoc());
+    auto *expr =
+        file.make<BinaryExpr>(SMRange(lhs->range.Start, lastEnd), op.getLoc());
     expr->op = op.kind;
     expr->lhs = lhs;
     expr->rhs = rhs;
@@ -134,8 +132,7 @@ Expr *Parser::parseUnary() {
     return parsePrimary();
   scope_exit leave([this] { --nesting; });
   if (++nesting > kMaxNesting) {
-    reporter.error(peek().getRange(), "expected at most " +
-                                          Twine(kMaxNesting) +
+    reporter.error(peek().getRange(), "expected at most " + Twine(kMaxNesting) +
                                           " expressions inside one another");
     return nullptr;
   }
@@ -143,8 +140,7 @@ Expr *Parser::parseUnary() {
   Expr *operand = parseUnary();
   if (!operand)
     return nullptr;
-  auto *expr =
-      file.make<UnaryExpr>(SMRange(op.getLoc(), lastEnd), op.getLoc());
+  auto *expr = file.make<UnaryExpr>(SMRange(op.getLoc(), lastEnd), op.getLoc());
   expr->op = op.kind;
   expr->operand = operand;
   return finish(expr, {operand});
@@ -293,8 +289,8 @@ Expr *Parser::parseIndex(Ident table) {
   } while (consume(Tok::Comma));
   if (!consume(Tok::RBracket))
     return fail("`,` or `]`");
-  auto *expr =
-      file.make<IndexExpr>(SMRange(table.range.Start, lastEnd), table.range.Start);
+  auto *expr = file.make<IndexExpr>(SMRange(table.range.Start, lastEnd),
+                                    table.range.Start);
   expr->table = table;
   expr->indices = file.copy<Expr *>(indices);
   return finish(expr, indices);
@@ -393,8 +389,7 @@ bool Parser::parseBlock(Block &block) {
       ;
   }
   if (peek().is(Tok::RBrace)) {
-    fail(lets.empty() ? "an expression"
-                      : "an expression after the last `let`");
+    fail(lets.empty() ? "an expression" : "an expression after the last `let`");
     return false;
   }
   block.lets = file.copy<Decl *>(lets);

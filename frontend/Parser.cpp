@@ -91,8 +91,7 @@ void Parser::skipTo(ArrayRef<Tok> stops, size_t from) {
     // No block, hence no inner statement, is open.
     bool isStatement = (kind == Tok::KwLet || kind == Tok::KwParam) &&
                        !is_contained(open, Tok::LBrace);
-    if (next >= at &&
-        (open.empty() || kind == Tok::KwReturn || isStatement) &&
+    if (next >= at && (open.empty() || kind == Tok::KwReturn || isStatement) &&
         is_contained(stops, kind))
       break;
     switch (kind) {
@@ -132,7 +131,8 @@ void Parser::parseFile() {
     parsePattern();
   }
   if (file.patterns.empty() && !reporter.hasErrors())
-    reporter.error(peek().getLoc(), "expected `pattern`, but the file has none");
+    reporter.error(peek().getLoc(),
+                   "expected `pattern`, but the file has none");
 }
 
 void Parser::parsePattern() {
@@ -223,8 +223,9 @@ bool Parser::parseParamType(Decl &decl) {
   if (base->name == "blocks")
     return parseBlocksType(*spec);
   if (base->name != "int" && base->name != "float") {
-    reporter.error(base->range, "expected `int`, `float` or `blocks`, but got `" +
-                                    base->name + "`");
+    reporter.error(base->range,
+                   "expected `int`, `float` or `blocks`, but got `" +
+                       base->name + "`");
     return false;
   }
   if (consume(Tok::LBracket))
@@ -245,8 +246,7 @@ bool Parser::parseParamType(Decl &decl) {
 /// "blocks" "(" rows "," cols ")", after the first word.
 bool Parser::parseBlocksType(ParamType &spec) {
   return expect(Tok::LParen) && (spec.rows = parseExpr()) &&
-         expect(Tok::Comma) && (spec.cols = parseExpr()) &&
-         expect(Tok::RParen);
+         expect(Tok::Comma) && (spec.cols = parseExpr()) && expect(Tok::RParen);
 }
 
 /// axis { "," axis } "]" [ ":" element ], after the bracket.

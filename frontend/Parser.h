@@ -17,7 +17,8 @@ namespace filigree::frontend {
 
 /// Brackets and prefix operators inside one another.
 inline constexpr unsigned kMaxNesting = 256;
-/// Height of an expression's tree: a chain a | b | c is one deeper per operator.
+/// Height of an expression's tree: a chain a | b | c is one deeper per
+/// operator.
 inline constexpr unsigned kMaxDepth = 1024;
 /// Size of a file in bytes.
 inline constexpr size_t kMaxFileSize = size_t(16) << 20;

@@ -68,8 +68,7 @@ private:
   bool startsVariables(size_t ahead, Tok follow) const;
 
   /// Sets range, depth and the place of errors; null if it became too deep.
-  template <typename T>
-  T *finish(T *expr, llvm::ArrayRef<Expr *> children);
+  template <typename T> T *finish(T *expr, llvm::ArrayRef<Expr *> children);
   unsigned blockDepth(const Block &block) const;
 
   const std::vector<Token> tokens;

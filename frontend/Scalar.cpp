@@ -35,9 +35,8 @@ static Term overflow(Body *body) {
 static Term add(Body *body, const Term &a, const Term &b) {
   int64_t sum;
   if (!a.value && !b.value)
-    return llvm::AddOverflow(a.constant, b.constant, sum)
-               ? overflow(body)
-               : Term{nullptr, sum};
+    return llvm::AddOverflow(a.constant, b.constant, sum) ? overflow(body)
+                                                          : Term{nullptr, sum};
   if (!b.value && b.constant == 0)
     return a;
   if (!a.value && a.constant == 0)
@@ -122,7 +121,8 @@ static Value compareTerms(Body *body, arith::CmpIPredicate predicate,
                                body->materialize(a), body->materialize(b));
 }
 
-/// One case per term, each with a single term: where it is the greatest (least).
+/// One case per term, each with a single term: where it is the greatest
+/// (least).
 static SmallVector<Case, 1> split(Body *body, const Case &from) {
   if (from.terms.size() == 1)
     return {from};
@@ -178,8 +178,7 @@ Int operator+(const Int &a, const Int &b) {
 }
 
 /// Applies `map` to every term; `flips` if it is decreasing.
-template <typename Map>
-static Int mapTerms(const Int &a, bool flips, Map map) {
+template <typename Map> static Int mapTerms(const Int &a, bool flips, Map map) {
   Int result = a;
   for (Case &one : result.cases) {
     one.isMax ^= flips;
@@ -224,23 +223,23 @@ Int operator*(const Int &a, const Int &b) {
     body->fail("expected a constant factor in a graph");
     return 0;
   }
-  return Int(*body, body->materialize(multiply(body,
-                                               a.cases.front().terms.front(),
-                                               b.cases.front().terms.front())));
+  return Int(*body,
+             body->materialize(multiply(body, a.cases.front().terms.front(),
+                                        b.cases.front().terms.front())));
 }
 
 Int floorDiv(const Int &a, int64_t divisor) {
   assert(divisor > 0 && "divisors are positive");
   return mapTerms(a, /*flips=*/false, [&](const Term &term) -> Term {
     if (!term.value)
-      return {nullptr, (term.constant - floorRemainder(term.constant, divisor)) /
-                           divisor};
+      return {nullptr,
+              (term.constant - floorRemainder(term.constant, divisor)) /
+                  divisor};
     if (divisor == 1)
       return term;
-    return {arith::FloorDivSIOp::create(a.body->builder, a.body->loc,
-                                        term.value,
-                                        a.body->materialize(
-                                            Term{nullptr, divisor}))};
+    return {arith::FloorDivSIOp::create(
+        a.body->builder, a.body->loc, term.value,
+        a.body->materialize(Term{nullptr, divisor}))};
   });
 }
 
@@ -254,9 +253,8 @@ Int mod(const Int &a, int64_t divisor) {
   return mapTerms(parts, /*flips=*/false, [&](const Term &term) -> Term {
     if (!term.value)
       return {nullptr, floorRemainder(term.constant, divisor)};
-    return {attn::ModOp::create(
-        a.body->builder, a.body->loc, term.value,
-        a.body->materialize(Term{nullptr, divisor}))};
+    return {attn::ModOp::create(a.body->builder, a.body->loc, term.value,
+                                a.body->materialize(Term{nullptr, divisor}))};
   });
 }
 
@@ -353,8 +351,7 @@ static Bool compareInts(arith::CmpIPredicate predicate, const Int &a,
     for (const Case &y : b.cases) {
       Value one;
       if (isEquality && x.terms.size() * y.terms.size() > 1)
-        one = both(body,
-                   compareCases(body, arith::CmpIPredicate::sle, x, y),
+        one = both(body, compareCases(body, arith::CmpIPredicate::sle, x, y),
                    compareCases(body, arith::CmpIPredicate::sle, y, x));
       else
         one = compareCases(body, predicate, x, y);
