@@ -21,7 +21,7 @@ title "a pattern: examples/03-window-sink/window_sink.attn"
 sed -n '/^pattern window_sink(/,/^}/p' examples/03-window-sink/window_sink.attn
 
 title "compiled ahead of time"
-do_it filigree compile examples/03-window-sink/window_sink.attn --pattern window_sink --head-dim 128 --target cpu \
+do_it filigree compile examples/03-window-sink/window_sink.attn --pattern window_sink --dtype f16 --head-dim 128 --target cpu \
   -o "$out/window_sink.so"
 
 title "what was proved"

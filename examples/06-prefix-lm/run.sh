@@ -9,5 +9,8 @@ qkv = np.load(sys.argv[1] + "/qkv-256.npz")
 np.savez(sys.argv[2] + "/in.npz", prefix=np.int32([40, 200]),
          **{name: np.stack([qkv[name], qkv[name][:, ::-1]]) for name in "qkv"})
 PY
-filigree compile prefix_lm.attn --head-dim 128 -o "$out/prefix_lm.so"
+filigree compile prefix_lm.attn --dtype f16 --head-dim 128 -o "$out/prefix_lm.so"
 filigree run "$out/prefix_lm.so" --in "$out/in.npz" --check
+# CHECK: prefix_lm d128_f16: o [2, 4, 256, 128] f16, lse [2, 4, 256] f32
+# CHECK: check: o: passed, 262144 elements
+# CHECK: check: lse: passed, 2048 elements

@@ -87,6 +87,7 @@ def main():
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
     options = parser.parse_args()
+    os.environ["PATH"] += os.pathsep + os.path.join(HERE, "..", "..", "build", "bin")
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         artifact, data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
@@ -108,7 +109,7 @@ def main():
                         if options.huge:
                             arrays["q"] *= 300
                         np.savez(data, **arrays)
-                        status, text = run("filigree", "run", artifact, "--in", data, "--check")
+                        status, text = run("filigree", "run", artifact, "--in", data, "--cast", "--check")
                         passed += status == 0
                         failed += status != 0
                         if status:
