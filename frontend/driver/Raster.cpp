@@ -63,7 +63,7 @@ llvm::Expected<Raster> filigree::rasterize(mlir::func::FuncOp function,
   raster.counts.assign(raster.rows * raster.cols, 0);
 
   // About a second of work; first and last rows of tiles are always among them.
-  constexpr double most = 1e9;
+  constexpr double most = 3e8;
   double all = double(shape.queries) * double(shape.keys);
   int64_t perTile = tile;
   if (all > most)

@@ -258,6 +258,10 @@ public:
                       request.device);
     if (request.repeat < 1)
       return sentence("expected --repeat of at least 1, but got 0");
+    auto parsed = parseIsa(request.isa);
+    if (!parsed)
+      return parsed.takeError();
+    isa = *parsed;
     if (llvm::Error error = open())
       return error;
     if (llvm::Error error = bind())
@@ -299,8 +303,12 @@ private:
     kernel = **chosen;
     for (const fil_arg_info &info : kernel.args) {
       auto found = arrays->find(info.name);
-      if (found == arrays->end())
+      if (found == arrays->end()) {
+        if (info.kind == FIL_INPUT && !info.optional)
+          return sentence("expected an input '{0}' of {1}: --in gives it",
+                          info.name, kernel.label());
         continue;
+      }
       auto bound = std::make_unique<Bound>();
       bound->name = info.name;
       bound->array = std::move(found->second);
@@ -330,7 +338,7 @@ private:
     if (!request.output.empty())
       if (llvm::Error error = checkOutputName(request.output, count))
         return error;
-    os << kernel.label();
+    std::string label = kernel.label();
     for (const fil_arg_info &info : kernel.args) {
       if (info.kind != FIL_OUTPUT)
         continue;
@@ -348,12 +356,12 @@ private:
       bound->array = std::move(*array);
       std::memset(bound->array.bytes.data(), 0xff, bound->array.bytes.size());
       finishTensor(*bound);
-      os << (outputs.empty() ? ": " : ", ") << info.name << " "
-         << shapeText(bound->shape) << " "
-         << reference::dtypeName(bound->array.dtype);
+      label += llvm::formatv("{0} {1} {2} {3}", outputs.empty() ? ":" : ",",
+                             info.name, shapeText(bound->shape),
+                             reference::dtypeName(bound->array.dtype));
       outputs.push_back(std::move(bound));
     }
-    os << "\n";
+    os << label << "\n";
     for (const auto &bound : outputs)
       args.push_back(fil_tensor_arg(bound->name.c_str(), &bound->tensor));
     return llvm::Error::success();
@@ -361,10 +369,7 @@ private:
 
   llvm::Error execute() {
     fil_options options = FIL_OPTIONS_INIT;
-    auto isa = parseIsa(request.isa);
-    if (!isa)
-      return isa.takeError();
-    options.isa = *isa;
+    options.isa = isa;
     options.worker_limit = request.threads;
     options.checked = 1;
     fil_pool_options poolOptions = FIL_POOL_OPTIONS_INIT;
@@ -456,6 +461,7 @@ private:
   const RunRequest &request;
   llvm::raw_ostream &os;
   Status status;
+  uint32_t isa = FIL_ISA_AUTO;
   std::unique_ptr<fil_library, CloseLibrary> library;
   Kernel kernel = {nullptr, {}};
   std::vector<std::unique_ptr<Bound>> inputs, outputs;

@@ -74,9 +74,10 @@ static void inferExtents(mlir::func::FuncOp function,
   });
 }
 
-/// Shapes for everything that was not given.
-static void addShapes(mlir::func::FuncOp function, const ShowRequest &request,
-                      reference::Inputs &inputs) {
+/// Shapes for everything that was not given, but for lists and tables.
+static llvm::Error addShapes(mlir::func::FuncOp function,
+                             const ShowRequest &request,
+                             reference::Inputs &inputs) {
   int64_t batches = request.batch + 1, heads = request.head + 1;
   inferExtents(function, inputs, batches, heads);
   int64_t queries = request.queries < 0 ? request.keys : request.queries;
@@ -86,8 +87,11 @@ static void addShapes(mlir::func::FuncOp function, const ShowRequest &request,
   for (auto [number, argument] : llvm::enumerate(function.getArguments())) {
     std::string name = reference::argumentName(function, number);
     auto type = mlir::dyn_cast<mlir::RankedTensorType>(argument.getType());
-    if (!type || inputs.tensors.contains(name))
+    if (!type || argument.use_empty() || inputs.tensors.contains(name))
       continue;
+    if (type.getElementType().isInteger(32))
+      return llvm::createStringError("expected the list or table '" + name +
+                                     "': --in gives it");
     llvm::SmallVector<int64_t, 4> extents(type.getRank(), 1);
     if (type.getRank() == 4) {
       extents = {batches, heads,
@@ -95,6 +99,7 @@ static void addShapes(mlir::func::FuncOp function, const ShowRequest &request,
     }
     inputs.tensors[name] = shapeOnly(type, extents);
   }
+  return llvm::Error::success();
 }
 
 llvm::Error filigree::showPattern(const ShowRequest &request,
@@ -133,7 +138,8 @@ llvm::Error filigree::showPattern(const ShowRequest &request,
     }
     inputs.tensors[array.first()] = array.second.tensor();
   }
-  addShapes(function, request, inputs);
+  if (llvm::Error error = addShapes(function, request, inputs))
+    return error;
 
   auto shapes = reference::graphShapes(function, inputs);
   if (!shapes)

@@ -187,7 +187,7 @@ TEST(Npy, Malformed) {
                           "8"},
       {"\x93NUMPY\4" + good.substr(7),
        "a.npy: expected format version 1, 2 or 3, but got 4"},
-      {good.substr(0, 30), "a.npy: expected 61 bytes of header, but the file "
+      {good.substr(0, 30), "a.npy: expected 60 bytes of header, but the file "
                            "ends after 20"},
       {good.substr(0, good.size() - 1),
        "a.npy: expected 24 bytes of data for [2, 3] of f32, but got 23"},
@@ -359,7 +359,7 @@ TEST(Safetensors, Malformed) {
       {little(1ull << 40, 8) + "{}",
        "expected a header of at most 100000000 bytes, but got 1099511627776: "
        "not a safetensors file"},
-      {good.substr(0, 20), "expected 59 bytes of header, but the file ends "
+      {good.substr(0, 20), "expected 57 bytes of header, but the file ends "
                            "after 12"},
       {good.substr(0, good.size() - 4), "expected 24 bytes of data, but got "
                                         "20"},
