@@ -6,10 +6,11 @@
 // Lexes, parses, checks, generates and verifies. Whatever the bytes are, the
 // result is a verified module, or null with at least one error; what the
 // generator makes must pass the verifier, so an error worded by an operation
-// ("'attn.") is a defect of the front end.
+// ("'attn.") is a defect of the front end. The language server is asked too.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/Frontend.h"
+#include "frontend/lsp/Document.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <cstdio>
@@ -62,5 +63,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         });
     require(bool(module) == (numErrors == 0), "null and errors go together");
   }
+  // An editor asks about any place of a text that is half written.
+  filigree::frontend::Document document(text);
+  filigree::frontend::Place place{choice % 8u, choice / 4u};
+  if (document.hover(place))
+    require(document.complete(place).size() > 20, "built-in names are offered");
+  document.findDefinition(place);
   return 0;
 }
