@@ -47,7 +47,7 @@ StringRef describe(Type type) {
 std::string spellType(const Decl &decl) {
   std::string text;
   raw_string_ostream os(text);
-  if (decl.kind != DeclKind::RunTime)
+  if (decl.kind != DeclKind::RunTime || decl.isBroken)
     return describe(decl.type)
         .drop_until([](char c) { return c == ' '; })
         .trim()

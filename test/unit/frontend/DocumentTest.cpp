@@ -113,3 +113,15 @@ TEST(Document, server) {
   EXPECT_NE(text.find("\"character\": 10"), std::string::npos);
   EXPECT_NE(text.find("\"isIncomplete\": false"), std::string::npos);
 }
+
+/// A text is half written most of the time.
+TEST(Document, brokenDeclarationsAnswer) {
+  Document document("pattern p(q, k, v; a: , t: int[, b = ) {\n"
+                    "  let g = where (i, j) { i < a + t }\n"
+                    "  return attend(q, k, v, over: g | b)\n}\n");
+  EXPECT_FALSE(document.getFindings().empty());
+  EXPECT_EQ(hover(document, 0, 19),
+            "```attn\na: error\n```\nrun-time parameter: an argument of the "
+            "function");
+  EXPECT_GT(document.complete({2, 30}).size(), 20u);
+}
