@@ -89,9 +89,9 @@ KernelInterface filigree::interfaceOf(tile::KernelOp kernel) {
     arg.dtype = dtypeOf(argument.getType());
     if (arg.kind == FIL_ABI_SCALAR) {
       if (auto min = attrs.getAs<IntegerAttr>("min"))
-        arg.min = min.getInt();
+        arg.min = std::max(arg.min, min.getInt());
       if (auto max = attrs.getAs<IntegerAttr>("max"))
-        arg.max = max.getInt();
+        arg.max = std::min(arg.max, max.getInt());
       if (auto preset = attrs.getAs<IntegerAttr>("preset")) {
         arg.preset = preset.getInt();
         arg.hasPreset = true;

@@ -98,8 +98,12 @@ Value BodyEmitter::floorDiv(Value x, int64_t divisor) {
       e.b, e.loc,
       DenseElementsAttr::get(cast<ShapedType>(f64), APFloat(double(divisor))));
   Value quotient = arith::DivFOp::create(e.b, e.loc, real, by);
-  Value whole = LLVM::FFloorOp::create(e.b, e.loc, f64, quotient);
-  return arith::FPToSIOp::create(e.b, e.loc, x.getType(), whole);
+  // Truncate, then step down where that went up: no call to floor.
+  Value whole = arith::FPToSIOp::create(e.b, e.loc, x.getType(), quotient);
+  Value over = arith::CmpFOp::create(
+      e.b, e.loc, arith::CmpFPredicate::OGT,
+      arith::SIToFPOp::create(e.b, e.loc, f64, whole), quotient);
+  return e.select(over, e.add(whole, constantLike(e, x, -1)), whole);
 }
 
 Value BodyEmitter::floorMod(Value x, int64_t divisor) {

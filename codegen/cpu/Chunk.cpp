@@ -81,6 +81,27 @@ Certainty KernelEmitter::certainty(size_t s, int caseIndex, Value scratch,
                           iHi, key, e.add(e.add(key, n), -1));
 }
 
+std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, Value scratch,
+                                                   Value key, Value n) {
+  auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim, int64_t buffer,
+                    func::FuncOp widen) -> Value {
+    Value stride = stream(scratch, s, strideWord);
+    Value from = e.at(e.asPtr(stream(scratch, s, at)), e.mul(key, stride));
+    Value copy = e.at(scratch, buffer);
+    if (!keyType.isF32()) {
+      e.call(widen, {from, stride, n, copy});
+      return copy;
+    }
+    Value dense = e.eq(stride, e.c(4 * dim));
+    e.ifThen(e.bnot(dense), [&] { e.call(widen, {from, stride, n, copy}); });
+    return e.select(dense, from, copy);
+  };
+  Value k = rowsOf(kKeyAt, kKeyStride, shape.keyDim, layout.keys, widenKeys);
+  Value v = rowsOf(kValueAt, kValueStride, shape.valueDim, layout.values,
+                   widenValues);
+  return {k, v};
+}
+
 func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
   bool masked = caseIndex >= 0;
   std::string name =
@@ -90,26 +111,8 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
-        auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim,
-                          int64_t buffer, func::FuncOp widen) -> Value {
-          Value stride = stream(scratch, s, strideWord);
-          Value from =
-              e.at(e.asPtr(stream(scratch, s, at)), e.mul(key, stride));
-          Value copy = e.at(scratch, buffer);
-          if (!keyType.isF32()) {
-            e.call(widen, {from, stride, n, copy});
-            return copy;
-          }
-          Value dense = e.eq(stride, e.c(4 * dim));
-          e.ifThen(e.bnot(dense), [&] {
-            e.call(widen, {from, stride, n, copy});
-          });
-          return e.select(dense, from, copy);
-        };
-        Value k =
-            rowsOf(kKeyAt, kKeyStride, shape.keyDim, layout.keys, widenKeys);
-        Value v = rowsOf(kValueAt, kValueStride, shape.valueDim, layout.values,
-                         widenValues);
+        auto rows = emitKeyRows(s, scratch, key, n);
+        Value k = rows.first, v = rows.second;
         e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
           Value row = e.mul(panel, panelRows);
           Value s0 = e.at(scratch, layout.scores);

@@ -355,9 +355,9 @@ void Emitter::storeNarrow(Type element, Value value, Value pointer) {
 // Control
 //===----------------------------------------------------------------------===//
 
-SmallVector<Value> Emitter::loop(Value lo, Value hi, int64_t step,
+SmallVector<Value> Emitter::loop(Value lo, Value hi, Value step,
                                  ValueRange init, LoopBody body) {
-  auto op = scf::ForOp::create(b, loc, lo, hi, c(step), init);
+  auto op = scf::ForOp::create(b, loc, lo, hi, step, init);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(op.getBody());
   // The builder adds a terminator only when nothing is carried.
@@ -367,7 +367,7 @@ SmallVector<Value> Emitter::loop(Value lo, Value hi, int64_t step,
   return SmallVector<Value>(op.getResults());
 }
 
-void Emitter::loop(Value lo, Value hi, int64_t step,
+void Emitter::loop(Value lo, Value hi, Value step,
                    llvm::function_ref<void(Value)> body) {
   loop(lo, hi, step, ValueRange(), [&](Value iv, ValueRange) {
     body(iv);

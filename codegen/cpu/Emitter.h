@@ -110,8 +110,16 @@ public:
   using LoopBody = llvm::function_ref<llvm::SmallVector<Value>(
       Value iv, ValueRange carried)>;
   llvm::SmallVector<Value> loop(Value lo, Value hi, int64_t step,
-                                ValueRange init, LoopBody body);
+                                ValueRange init, LoopBody body) {
+    return loop(lo, hi, c(step), init, body);
+  }
+  llvm::SmallVector<Value> loop(Value lo, Value hi, Value step, ValueRange init,
+                                LoopBody body);
   void loop(Value lo, Value hi, int64_t step,
+            llvm::function_ref<void(Value)> body) {
+    loop(lo, hi, c(step), body);
+  }
+  void loop(Value lo, Value hi, Value step,
             llvm::function_ref<void(Value)> body);
   void ifThen(Value cond, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise = nullptr);

@@ -31,6 +31,8 @@ enum FrameWord : int64_t {
   kSplit,     ///< this split of the keys ...
   kSplits,    ///< ... of so many
   kDocument,  ///< documents: index; kBatch is 0 for strides then
+  kPack,      ///< few queries: query heads held at once, else 0
+  kHeld,      ///< few queries: rows held, kPack * kNq
   kFrameWords
 };
 
@@ -65,7 +67,7 @@ struct ScratchLayout {
   llvm::SmallVector<llvm::SmallVector<int64_t>> list; ///< [s][l] list words
   /// [s][c] ranges of a case: count, lo0, hi0, ... for touched, then notFull.
   llvm::SmallVector<llvm::SmallVector<int64_t>> touched, notFull;
-  int64_t query, output, top, sum, alpha, scores, keys, values;
+  int64_t query, output, top, sum, alpha, scores, rowScores, keys, values;
   int64_t bytes = 0;
 
   int64_t take(int64_t count) {

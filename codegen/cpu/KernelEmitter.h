@@ -19,6 +19,9 @@
 //     one split: finish; several: store the partial
 //   merge(unit): fold the partials of a tile, finish    (Outer.cpp)
 //
+// Where the queries are few (decoding), pack, chunk and finish have twins that
+// hold the rows of all heads of a group at once            (Rows.cpp)
+//
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
 #define FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
@@ -30,6 +33,14 @@
 
 namespace filigree::cpu {
 
+/// Most rows held at once where queries are few, and keys of their chunks.
+inline constexpr int64_t kMaxHeld = 32;
+inline constexpr int64_t kRowChunk = 32;
+
+/// ln 2 and 1 / ln 2.
+inline constexpr float kLn2 = 0.6931471805599453f;
+inline constexpr float kLog2e = 1.4426950408889634f;
+
 /// One stream of the fold, with the functions generated for it.
 struct StreamCode {
   tile::StreamOp op;
@@ -37,6 +48,8 @@ struct StreamCode {
   tile::EdgeOp edge;
   mlir::func::FuncOp fullChunk;
   llvm::SmallVector<mlir::func::FuncOp> maskedChunk, ranges, process;
+  mlir::func::FuncOp rowFullChunk;
+  llvm::SmallVector<mlir::func::FuncOp> rowMaskedChunk;
   mlir::func::FuncOp walk;
 };
 
@@ -73,6 +86,9 @@ private:
   Value panelAt(Value scratch, int64_t offset, Value panel, int64_t rows);
 
   // Chunk.cpp
+  /// K and V rows of [key, key + n) as dense f32.
+  std::pair<Value, Value> emitKeyRows(size_t s, Value scratch, Value key,
+                                      Value n);
   mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   /// Natural logits, edge body, base-2 logits.
   void emitEdge(size_t s, Value scratch, Value panel, Value key, Value n);
@@ -93,7 +109,30 @@ private:
   mlir::func::FuncOp emitAdvance(size_t s, size_t list);
   void emitReport(Value scratch, int64_t code, Value col);
 
+  // Rows.cpp
+  mlir::func::FuncOp emitRowScores(int64_t rows);
+  mlir::func::FuncOp emitRowAccumulate(int64_t rows);
+  mlir::func::FuncOp emitRowSoftmax();
+  void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
+                     Value scoreRow, Value key, Value n);
+  mlir::func::FuncOp emitRowChunk(size_t s, int caseIndex);
+  mlir::func::FuncOp emitRowBegin();
+  mlir::func::FuncOp emitRowFinish();
+  mlir::func::FuncOp emitRowMerge();
+  void emitRowFunctions();
+  /// Floats between the scores of two held rows.
+  int64_t rowStride() const { return kRowChunk; }
+
   // Outer.cpp
+  /// Heads held at once if the queries are few, else 0.
+  Value packFactor(Value slots);
+  struct TilePlace {
+    Value batch, head, row0;
+  };
+  TilePlace placeOfTile(Value slots, Value pack, Value tile);
+  /// 1 / l and the log-sum-exp, as vectors, from m and l; the sink included.
+  std::pair<Value, Value> emitLastStep(Value slots, Value head, Value m,
+                                       Value l);
   void emitTile();
   void emitFinish();
   void emitEntries(EntryPoints &entries);
@@ -117,18 +156,17 @@ private:
   PanelShape shape;
   Type queryType, keyType, outputType;
   int64_t panelRows, maxPanels;
+  int64_t spanRows; ///< rows the o, m, l arrays hold
   /// Scale and log2 e of every stream, if no stream needs its logits by itself.
   std::optional<float> logitScale;
   std::vector<StreamCode> streams;
   ScratchLayout layout;
 
   mlir::func::FuncOp scores, softmax, accumulate, packQueries, unpackOutput,
-      widenKeys, widenValues, normalize, seek, tileFunc, finish;
+      widenKeys, widenValues, normalize, seek, tileFunc, finish, rowScoresMany,
+      rowScoresOne, rowAccumulateMany, rowAccumulateOne, rowSoftmax, rowBegin,
+      rowFinish, rowMerge;
 };
-
-/// ln 2 and 1 / ln 2.
-inline constexpr float kLn2 = 0.6931471805599453f;
-inline constexpr float kLog2e = 1.4426950408889634f;
 
 } // namespace filigree::cpu
 

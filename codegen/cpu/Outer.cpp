@@ -26,11 +26,51 @@ static constexpr int64_t kEnoughTiles = 64;
 /// Keys below which a split is not worth its merge.
 static constexpr int64_t kLeastSplit = 1024;
 
+Value KernelEmitter::packFactor(Value slots) {
+  if (fold.getCuQuery())
+    return e.c(0);
+  Value heads = tensorSlot(slots, fold.getQuery(), 2);
+  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value nq = tensorSlot(slots, fold.getQuery(), 3);
+  Value group = e.udiv(heads, e.max(kvHeads, e.c(1)));
+  // Heads of a group share a walk only if none of them has a graph of its own.
+  Value shared = e.truth(true);
+  for (StreamCode &stream : streams) {
+    for (tile::CaseOp op : stream.cases)
+      if (!op.getMask().empty() &&
+          !op.getMask().front().getArgument(1).use_empty())
+        shared = e.truth(false);
+    for (Value start : stream.op.getStarts())
+      shared = e.band(shared, e.le(tensorSlot(slots, start, 2), kvHeads));
+  }
+  group = e.select(shared, group, e.c(1));
+  Value fits = e.le(e.mul(group, nq), e.c(kMaxHeld));
+  Value pack = e.select(fits, group, e.c(1));
+  // Above half of the held rows a panel is as good.
+  Value few = e.band(
+      e.le(e.mul(pack, nq), e.c(kMaxHeld)),
+      e.band(e.le(nq, e.c(kMaxHeld / 2)), e.le(nq, e.c(schedule.getRows()))));
+  return e.select(few, pack, e.c(0));
+}
+
 Value KernelEmitter::tileCount(Value slots) {
   Value query = fold.getQuery();
   Value tiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
-  return e.mul(e.mul(tensorSlot(slots, query, 1), tensorSlot(slots, query, 2)),
-               tiles);
+  Value pack = packFactor(slots);
+  Value heads = e.udiv(tensorSlot(slots, query, 2), e.max(pack, e.c(1)));
+  return e.mul(e.mul(tensorSlot(slots, query, 1), heads), tiles);
+}
+
+KernelEmitter::TilePlace KernelEmitter::placeOfTile(Value slots, Value pack,
+                                                    Value tile) {
+  Value query = fold.getQuery();
+  Value held = e.max(pack, e.c(1));
+  Value heads = e.udiv(tensorSlot(slots, query, 2), held);
+  Value rowTiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+  Value outer = e.udiv(tile, rowTiles);
+  Value rowTile = e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles));
+  return {e.udiv(outer, heads), e.mul(e.urem(outer, heads), held),
+          e.mul(rowTile, schedule.getRows())};
 }
 
 Value KernelEmitter::splitCount(Value slots) {
@@ -47,23 +87,23 @@ Value KernelEmitter::splitCount(Value slots) {
 
 /// o panels, then m, then l.
 Value KernelEmitter::partialBytes() {
-  return e.c(maxPanels * panelRows * 4 * (shape.valueDim + 2));
+  return e.c(spanRows * 4 * (shape.valueDim + 2));
 }
 
 void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
                                llvm::function_ref<void()> body) {
   Value query = fold.getQuery();
   Value heads = tensorSlot(slots, query, 2), nq = tensorSlot(slots, query, 3);
-  Value rowTiles = e.ceilDiv(nq, schedule.getRows());
-  Value outer = e.udiv(tile, rowTiles);
-  Value rowTile = e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles));
-  Value head = e.urem(outer, heads), batch = e.udiv(outer, heads);
   Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value pack = packFactor(slots);
+  TilePlace at = placeOfTile(slots, pack, tile);
+  Value batch = at.batch, head = at.head, row0 = at.row0;
   setFrame(scratch, kSlots, e.asInt(slots));
   setFrame(scratch, kBatch, batch);
   setFrame(scratch, kHead, head);
   setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
-  Value row0 = e.mul(rowTile, schedule.getRows());
+  setFrame(scratch, kPack, pack);
+  setFrame(scratch, kHeld, e.mul(pack, nq));
   Value rowEnd = e.min(nq, e.add(row0, schedule.getRows()));
 
   auto place = [&](Value document, Value first, Value rows, Value docQ,
@@ -156,37 +196,71 @@ void KernelEmitter::emitTile() {
       named("tile"), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
-        Value query = fold.getQuery();
-        Value row0 = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
-        Value stride =
-            e.mul(tensorSlot(slots, query, 7), Emitter::bytesOf(queryType));
-        Value last = e.add(frame(scratch, kRows), -1);
-        // Where every stream has the same plain logit it is folded into q.
-        float scale = logitScale.value_or(1.0f);
-        e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
-          Value first = e.mul(panel, panelRows);
-          Value src = tensorAt(slots, query,
-                               {frame(scratch, kBatch), frame(scratch, kHead),
-                                e.add(row0, first)});
-          e.call(packQueries,
-                 {src, stride, e.sub(last, first),
-                  panelAt(scratch, layout.query, panel, shape.keyDim),
-                  e.cf(scale)});
-        });
-        Value width = e.mul(frame(scratch, kPanels), panelRows);
-        auto fill = [&](int64_t offset, Value count, float value) {
-          e.loop(e.c(0), count, e.lanes(), [&](Value k) {
-            e.store(e.splat(value), e.at(e.at(scratch, offset), e.mul(k, 4)),
-                    4);
+        auto beginPanels = [&] {
+          Value query = fold.getQuery();
+          Value row0 = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
+          Value stride =
+              e.mul(tensorSlot(slots, query, 7), Emitter::bytesOf(queryType));
+          Value last = e.add(frame(scratch, kRows), -1);
+          // Where every stream has the same plain logit it is folded into q.
+          float scale = logitScale.value_or(1.0f);
+          e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
+            Value first = e.mul(panel, panelRows);
+            Value src = tensorAt(slots, query,
+                                 {frame(scratch, kBatch), frame(scratch, kHead),
+                                  e.add(row0, first)});
+            e.call(packQueries,
+                   {src, stride, e.sub(last, first),
+                    panelAt(scratch, layout.query, panel, shape.keyDim),
+                    e.cf(scale)});
           });
+          Value width = e.mul(frame(scratch, kPanels), panelRows);
+          auto fill = [&](int64_t offset, Value count, float value) {
+            e.loop(e.c(0), count, e.lanes(), [&](Value k) {
+              e.store(e.splat(value), e.at(e.at(scratch, offset), e.mul(k, 4)),
+                      4);
+            });
+          };
+          fill(layout.top, width, -std::numeric_limits<float>::infinity());
+          fill(layout.sum, width, 0.0f);
+          fill(layout.output, e.mul(width, shape.valueDim), 0.0f);
         };
-        fill(layout.top, width, -std::numeric_limits<float>::infinity());
-        fill(layout.sum, width, 0.0f);
-        fill(layout.output, e.mul(width, shape.valueDim), 0.0f);
+        if (rowBegin)
+          e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), beginPanels,
+                   [&] { e.call(rowBegin, {scratch}); });
+        else
+          beginPanels();
         for (StreamCode &stream : streams)
           e.call(stream.walk, {scratch});
         return {};
       });
+}
+
+std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
+                                                    Value m, Value l) {
+  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+  Value scale = e.splat(1.0f);
+  if (Value sink = storeOp.getSink()) {
+    // One more logit, with value zero.
+    Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
+    Value logit = e.splat(e.fmul(entry, e.cf(kLog2e)));
+    Value top = e.fmaxRaw(logit, m);
+    Value none = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ,
+                                       top, minusInf);
+    Value shift = e.select(none, e.splat(0.0f), top);
+    scale = e.exp2(e.fsub(m, shift));
+    l = e.fma(l, scale, e.exp2(e.fsub(logit, shift)));
+    m = top;
+  }
+  Value empty = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, l,
+                                      e.splat(0.0f));
+  Value inverse = e.select(empty, e.splat(0.0f), e.fdiv(scale, l));
+  Value finite = e.fmul(e.fadd(m, e.log2(l)), e.splat(kLn2));
+  Value lse = e.select(empty, minusInf, finite);
+  // log2 works on the bits: give back NaN.
+  Value odd =
+      arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, l, l);
+  return {inverse, e.select(odd, l, lse)};
 }
 
 void KernelEmitter::emitFinish() {
@@ -208,32 +282,8 @@ void KernelEmitter::emitFinish() {
             Value at = e.add(e.mul(first, 4), 4 * v * e.lanes());
             Value m = e.loadVec(e.at(e.at(scratch, layout.top), at));
             Value l = e.loadVec(e.at(e.at(scratch, layout.sum), at));
-            Value infinity = e.splat(std::numeric_limits<float>::infinity());
-            Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
-            Value scale = e.splat(1.0f);
-            if (Value sink = storeOp.getSink()) {
-              // One more logit, with value zero.
-              Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
-              Value logit = e.splat(e.fmul(entry, e.cf(kLog2e)));
-              Value top = e.fmaxRaw(logit, m);
-              Value none = arith::CmpFOp::create(
-                  e.b, e.loc, arith::CmpFPredicate::OEQ, top, minusInf);
-              Value shift = e.select(none, e.splat(0.0f), top);
-              scale = e.exp2(e.fsub(m, shift));
-              l = e.fma(l, scale, e.exp2(e.fsub(logit, shift)));
-              m = top;
-            }
-            Value empty = arith::CmpFOp::create(
-                e.b, e.loc, arith::CmpFPredicate::OEQ, l, e.splat(0.0f));
-            Value inverse = e.select(empty, e.splat(0.0f), e.fdiv(scale, l));
+            auto [inverse, value] = emitLastStep(slots, head, m, l);
             e.store(inverse, e.at(inv, 4 * v * e.lanes()), 4);
-            Value finite = e.fmul(e.fadd(m, e.log2(l)), e.splat(kLn2));
-            Value value = e.select(empty, minusInf, finite);
-            // log2 works on the bits: give back what is not finite.
-            Value odd = arith::CmpFOp::create(e.b, e.loc,
-                                              arith::CmpFPredicate::UNO, l, l);
-            value = e.select(odd, l, value);
-            (void)infinity;
             e.store(value, e.at(lseAt, 4 * v * e.lanes()), 4);
           }
           Value rows =
@@ -296,23 +346,31 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                   e.call(finish, {scratch});
                   return;
                 }
-                e.ifThen(
-                    e.eq(splits, e.c(1)), [&] { e.call(finish, {scratch}); },
-                    [&] {
-                      Value to = e.at(args[3], e.mul(unit, partialBytes()));
-                      Value width = e.mul(frame(scratch, kPanels), panelRows);
-                      auto copy = [&](int64_t from, int64_t at, Value count) {
-                        e.loop(e.c(0), count, e.lanes(), [&](Value k) {
-                          Value offset = e.mul(k, 4);
-                          e.store(e.loadVec(e.at(e.at(scratch, from), offset)),
-                                  e.at(e.at(to, at), offset), 4);
-                        });
-                      };
-                      int64_t rows = maxPanels * panelRows * 4;
-                      copy(layout.output, 0, e.mul(width, shape.valueDim));
-                      copy(layout.top, rows * shape.valueDim, width);
-                      copy(layout.sum, rows * (shape.valueDim + 1), width);
+                Value isFew = e.bnot(e.eq(frame(scratch, kPack), e.c(0)));
+                auto callFinish = [&] {
+                  e.ifThen(
+                      isFew, [&] { e.call(rowFinish, {scratch}); },
+                      [&] { e.call(finish, {scratch}); });
+                };
+                e.ifThen(e.eq(splits, e.c(1)), callFinish, [&] {
+                  Value to = e.at(args[3], e.mul(unit, partialBytes()));
+                  // Held rows and panels fill the same arrays from the start.
+                  Value held = frame(scratch, kHeld);
+                  Value width = e.select(
+                      isFew, e.mul(e.ceilDiv(held, e.lanes()), e.lanes()),
+                      e.mul(frame(scratch, kPanels), panelRows));
+                  auto copy = [&](int64_t from, int64_t at, Value count) {
+                    e.loop(e.c(0), count, e.lanes(), [&](Value k) {
+                      Value offset = e.mul(k, 4);
+                      e.store(e.loadVec(e.at(e.at(scratch, from), offset)),
+                              e.at(e.at(to, at), offset), 4);
                     });
+                  };
+                  int64_t rows = spanRows * 4;
+                  copy(layout.output, 0, e.mul(width, shape.valueDim));
+                  copy(layout.top, rows * shape.valueDim, width);
+                  copy(layout.sum, rows * (shape.valueDim + 1), width);
+                });
               });
               return {};
             });
@@ -324,23 +382,18 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
         "cost", {e.ptr(), e.i64()}, {e.i64()},
         [&](ArrayRef<Value> args) -> SmallVector<Value> {
           Value slots = args[0];
-          Value query = fold.getQuery();
-          Value heads = tensorSlot(slots, query, 2);
-          Value rowTiles =
-              e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
-          Value tile = e.udiv(args[1], splitCount(slots));
-          Value outer = e.udiv(tile, rowTiles);
-          Value row0 = e.mul(e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles)),
-                             schedule.getRows());
+          Value heads = tensorSlot(slots, fold.getQuery(), 2);
+          TilePlace at = placeOfTile(slots, packFactor(slots),
+                                     e.udiv(args[1], splitCount(slots)));
           Value total = e.c(0);
           for (StreamCode &stream : streams)
             for (size_t l = 0; l < stream.op.getCounts().size(); ++l) {
               Value count = stream.op.getCounts()[l];
-              Value head = e.udiv(e.urem(outer, heads),
-                                  e.udiv(heads, tensorSlot(slots, count, 2)));
-              Value batch = e.min(e.udiv(outer, heads),
-                                  e.add(tensorSlot(slots, count, 1), -1));
-              Value row = e.udiv(row0, e.c(stream.op.getBlocks()[2 * l]));
+              Value head =
+                  e.udiv(at.head, e.udiv(heads, tensorSlot(slots, count, 2)));
+              Value batch =
+                  e.min(at.batch, e.add(tensorSlot(slots, count, 1), -1));
+              Value row = e.udiv(at.row0, e.c(stream.op.getBlocks()[2 * l]));
               Value number = arith::ExtSIOp::create(
                   e.b, e.loc, e.i64(),
                   e.load(e.i32(), tensorAt(slots, count, {batch, head, row})));
@@ -364,52 +417,67 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value slots = args[0], tile = args[1], scratch = args[2];
         Value splits = splitCount(slots);
-        int64_t rows = maxPanels * panelRows * 4;
+        int64_t rows = spanRows * 4;
         emitLocate(scratch, slots, tile, [&] {
-          Value panels = frame(scratch, kPanels);
-          e.loop(e.c(0), e.mul(panels, panelRows), e.lanes(), [&](Value lane) {
-            Value at = e.mul(lane, 4);
-            Value panel = e.udiv(lane, e.c(panelRows));
-            Value column = e.add(e.mul(panel, 4 * panelRows * shape.valueDim),
-                                 e.mul(e.urem(lane, e.c(panelRows)), 4));
-            auto partial = [&](Value split) {
-              return e.at(args[3], e.mul(e.add(e.mul(tile, splits), split),
-                                         partialBytes()));
-            };
-            Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
-            SmallVector<Value> top =
-                e.loop(e.c(0), splits, 1, {minusInf},
-                       [&](Value split, ValueRange m) -> SmallVector<Value> {
-                         Value next = e.loadVec(e.at(
-                             e.at(partial(split), rows * shape.valueDim), at));
-                         return {e.fmaxRaw(next, m[0])};
-                       });
-            Value none = arith::CmpFOp::create(
-                e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-            Value shift = e.select(none, e.splat(0.0f), top[0]);
-            e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
-            Value sumAt = e.at(e.at(scratch, layout.sum), at);
-            e.store(e.splat(0.0f), sumAt, 4);
-            Value out = e.at(e.at(scratch, layout.output), column);
-            e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
-              e.store(e.splat(0.0f), e.at(out, e.mul(d, 4 * panelRows)), 4);
-            });
-            e.loop(e.c(0), splits, 1, [&](Value split) {
-              Value from = partial(split);
-              Value m = e.loadVec(e.at(e.at(from, rows * shape.valueDim), at));
-              Value weight = e.exp2(e.fsub(m, shift));
-              Value l =
-                  e.loadVec(e.at(e.at(from, rows * (shape.valueDim + 1)), at));
-              e.store(e.fma(l, weight, e.loadVec(sumAt)), sumAt, 4);
-              e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
-                Value offset = e.mul(d, 4 * panelRows);
-                Value slot = e.at(out, offset);
-                Value o = e.loadVec(e.at(e.at(from, column), offset));
-                e.store(e.fma(o, weight, e.loadVec(slot)), slot, 4);
-              });
-            });
+          auto mergePanels = [&] {
+            Value panels = frame(scratch, kPanels);
+            e.loop(
+                e.c(0), e.mul(panels, panelRows), e.lanes(), [&](Value lane) {
+                  Value at = e.mul(lane, 4);
+                  Value panel = e.udiv(lane, e.c(panelRows));
+                  Value column =
+                      e.add(e.mul(panel, 4 * panelRows * shape.valueDim),
+                            e.mul(e.urem(lane, e.c(panelRows)), 4));
+                  auto partial = [&](Value split) {
+                    return e.at(args[3],
+                                e.mul(e.add(e.mul(tile, splits), split),
+                                      partialBytes()));
+                  };
+                  Value minusInf =
+                      e.splat(-std::numeric_limits<float>::infinity());
+                  SmallVector<Value> top = e.loop(
+                      e.c(0), splits, 1, {minusInf},
+                      [&](Value split, ValueRange m) -> SmallVector<Value> {
+                        Value next = e.loadVec(e.at(
+                            e.at(partial(split), rows * shape.valueDim), at));
+                        return {e.fmaxRaw(next, m[0])};
+                      });
+                  Value none = arith::CmpFOp::create(
+                      e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
+                  Value shift = e.select(none, e.splat(0.0f), top[0]);
+                  e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
+                  Value sumAt = e.at(e.at(scratch, layout.sum), at);
+                  e.store(e.splat(0.0f), sumAt, 4);
+                  Value out = e.at(e.at(scratch, layout.output), column);
+                  e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+                    e.store(e.splat(0.0f), e.at(out, e.mul(d, 4 * panelRows)),
+                            4);
+                  });
+                  e.loop(e.c(0), splits, 1, [&](Value split) {
+                    Value from = partial(split);
+                    Value m =
+                        e.loadVec(e.at(e.at(from, rows * shape.valueDim), at));
+                    Value weight = e.exp2(e.fsub(m, shift));
+                    Value l = e.loadVec(
+                        e.at(e.at(from, rows * (shape.valueDim + 1)), at));
+                    e.store(e.fma(l, weight, e.loadVec(sumAt)), sumAt, 4);
+                    e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+                      Value offset = e.mul(d, 4 * panelRows);
+                      Value slot = e.at(out, offset);
+                      Value o = e.loadVec(e.at(e.at(from, column), offset));
+                      e.store(e.fma(o, weight, e.loadVec(slot)), slot, 4);
+                    });
+                  });
+                });
+            e.call(finish, {scratch});
+          };
+          e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), mergePanels, [&] {
+            e.call(rowMerge,
+                   {scratch,
+                    e.at(args[3], e.mul(e.mul(tile, splits), partialBytes())),
+                    splits});
+            e.call(rowFinish, {scratch});
           });
-          e.call(finish, {scratch});
         });
         return {};
       });

@@ -66,26 +66,38 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
       name, {e.ptr(), e.ptr(), e.i64(), e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], n = args[2], s = args[3];
+        // One long chain of roundings a score would cost digits: the head
+        // dimension is summed in segments.
+        int64_t segment = dim >= 128 ? 64 : 32;
         auto micro = [&](Value j, int64_t rows) {
           Value kRow = e.at(k, e.mul(j, 4 * dim));
-          int64_t unroll = dim % 4 == 0 ? 4 : dim % 2 == 0 ? 2 : 1;
-          SmallVector<Value> acc = e.loop(
-              e.c(0), e.c(dim), unroll, zeros(e, rows * kPanelVectors),
-              [&](Value d, ValueRange carried) {
-                SmallVector<Value> next(carried);
-                Value kAt = e.at(kRow, e.mul(d, 4));
-                Value qAt = e.at(q, e.mul(d, rowBytes));
-                for (int64_t u = 0; u < unroll; ++u)
-                  multiplyAdd(
-                      e, next,
-                      [&](int64_t r) { return e.at(kAt, 4 * (r * dim + u)); },
-                      loadPanel(e, e.at(qAt, u * rowBytes)));
-                return next;
-              });
           Value sRow = e.at(s, e.mul(j, rowBytes));
-          for (int64_t r = 0; r < rows; ++r)
-            storePanel(e, ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors),
-                       e.at(sRow, r * rowBytes));
+          auto rowAt = [&](int64_t r) { return e.at(sRow, r * rowBytes); };
+          for (int64_t from = 0; from < dim; from += segment) {
+            int64_t to = std::min(dim, from + segment), length = to - from;
+            int64_t unroll = length % 4 == 0 ? 4 : length % 2 == 0 ? 2 : 1;
+            SmallVector<Value> acc = e.loop(
+                e.c(from), e.c(to), unroll, zeros(e, rows * kPanelVectors),
+                [&](Value d, ValueRange carried) {
+                  SmallVector<Value> next(carried);
+                  Value kAt = e.at(kRow, e.mul(d, 4));
+                  Value qAt = e.at(q, e.mul(d, rowBytes));
+                  for (int64_t u = 0; u < unroll; ++u)
+                    multiplyAdd(
+                        e, next,
+                        [&](int64_t r) { return e.at(kAt, 4 * (r * dim + u)); },
+                        loadPanel(e, e.at(qAt, u * rowBytes)));
+                  return next;
+                });
+            for (int64_t r = 0; r < rows; ++r) {
+              SmallVector<Value> sum(
+                  ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors));
+              if (from > 0)
+                for (auto [v, value] : llvm::enumerate(loadPanel(e, rowAt(r))))
+                  sum[v] = e.fadd(sum[v], value);
+              storePanel(e, sum, rowAt(r));
+            }
+          }
         };
         // Whole groups, then groups of 4, then single keys.
         Value done = e.c(0);

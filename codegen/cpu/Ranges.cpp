@@ -184,10 +184,35 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
         Value scratch = args[0];
         Value lo = e.max(args[1], stream(scratch, s, kClipLo));
         Value hi = e.min(args[2], stream(scratch, s, kClipHi));
+        // Few queries have chunks of their own.
+        bool canHold = bool(streams[s].rowFullChunk);
+        auto chunks = [&](Value from, Value to, int64_t step,
+                          llvm::function_ref<void(Value, Value)> body) {
+          Value width = e.c(step);
+          if (canHold)
+            width = e.select(e.eq(frame(scratch, kPack), e.c(0)), width,
+                             e.c(kRowChunk));
+          e.loop(from, to, width,
+                 [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
+        };
+        auto callChunk = [&](func::FuncOp panels, func::FuncOp rows, Value key,
+                             Value n) {
+          if (!canHold) {
+            e.call(panels, {scratch, key, n});
+            return;
+          }
+          e.ifThen(
+              e.eq(frame(scratch, kPack), e.c(0)),
+              [&] {
+                e.call(panels, {scratch, key, n});
+              },
+              [&] {
+                e.call(rows, {scratch, key, n});
+              });
+        };
         auto fullRun = [&](Value from, Value to) {
-          e.loop(from, to, fullStep, [&](Value key) {
-            Value n = e.min(e.sub(to, key), e.c(fullStep));
-            e.call(streams[s].fullChunk, {scratch, key, n});
+          chunks(from, to, fullStep, [&](Value key, Value n) {
+            callChunk(streams[s].fullChunk, streams[s].rowFullChunk, key, n);
           });
         };
         if (op.getMask().empty()) {
@@ -195,14 +220,16 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
           return {};
         }
         auto maskedRun = [&](Value from, Value to) {
-          e.loop(from, to, maskedStep, [&](Value key) {
-            Value n = e.min(e.sub(to, key), e.c(maskedStep));
+          chunks(from, to, maskedStep, [&](Value key, Value n) {
             Value position = frame(scratch, kPosition);
             Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
             Certainty sure =
                 certainty(s, caseIndex, scratch, position, last, key, n);
             e.ifThen(sure.any, [&] {
-              e.call(streams[s].maskedChunk[caseIndex], {scratch, key, n});
+              callChunk(streams[s].maskedChunk[caseIndex],
+                        canHold ? streams[s].rowMaskedChunk[caseIndex]
+                                : func::FuncOp(),
+                        key, n);
             });
           });
         };

@@ -47,6 +47,7 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
       }))
     logitScale = float(scale) * kLog2e;
   maxPanels = llvm::divideCeil(schedule.getRows(), panelRows);
+  spanRows = std::max(maxPanels * panelRows, kMaxHeld);
 }
 
 void KernelEmitter::layOut() {
@@ -72,7 +73,7 @@ void KernelEmitter::layOut() {
                   : 0);
     }
   }
-  int64_t rows = maxPanels * panelRows;
+  int64_t rows = spanRows;
   int64_t chunk = std::max(schedule.getChunk(), schedule.getMaskedChunk());
   layout.query = layout.take(4 * rows * shape.keyDim);
   layout.output = layout.take(4 * rows * shape.valueDim);
@@ -80,6 +81,7 @@ void KernelEmitter::layOut() {
   layout.sum = layout.take(4 * rows);
   layout.alpha = layout.take(4 * panelRows);
   layout.scores = layout.take(4 * chunk * panelRows);
+  layout.rowScores = layout.take(4 * kMaxHeld * rowStride());
   layout.keys = layout.take(4 * chunk * shape.keyDim);
   layout.values = layout.take(4 * chunk * shape.valueDim);
 }
@@ -111,6 +113,9 @@ EntryPoints KernelEmitter::emit() {
   widenKeys = emitWiden(e, named("widen_k"), keyType, shape.keyDim);
   widenValues = emitWiden(e, named("widen_v"), keyType, shape.valueDim);
   emitRangeHelpers();
+  bool canHold = !fold.getCuQuery();
+  if (canHold)
+    emitRowFunctions();
   for (size_t s = 0; s < streams.size(); ++s) {
     StreamCode &stream = streams[s];
     stream.fullChunk = emitChunk(s, -1);

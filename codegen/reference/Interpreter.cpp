@@ -44,8 +44,8 @@ template <typename Real> struct Slice {
 };
 
 /// Sum of products in eight interleaved partial sums.
-template <typename Real> Real dot(const Real *a, const Real *b, int64_t width) {
-  Real lane[8] = {};
+static double dot(const double *a, const double *b, int64_t width) {
+  double lane[8] = {};
   int64_t d = 0;
   for (; d + 8 <= width; d += 8)
     for (int k = 0; k < 8; ++k)
@@ -54,6 +54,14 @@ template <typename Real> Real dot(const Real *a, const Real *b, int64_t width) {
     lane[0] += a[d] * b[d];
   return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
          ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+}
+
+/// Naive code adds one product after the other.
+static float dot(const float *a, const float *b, int64_t width) {
+  float sum = 0;
+  for (int64_t d = 0; d < width; ++d)
+    sum += a[d] * b[d];
+  return sum;
 }
 
 /// NaN if either is.

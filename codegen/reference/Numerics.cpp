@@ -72,8 +72,7 @@ Comparison filigree::reference::compare(const Result &oracle,
 
     double limit =
         oracle.isLse
-            ? (precision == DType::F32 ? 1e-5 : 1e-3) * (1 + std::fabs(want)) +
-                  2 * head.naiveError
+            ? (precision == DType::F32 ? 1e-5 : 1e-3) * (1 + std::fabs(want))
             : 2 * head.naiveError + 2 * epsilon(precision) * head.magnitude;
     double error = std::fabs(have - want);
     bool misplaced = false;

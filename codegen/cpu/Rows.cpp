@@ -1,0 +1,440 @@
+//===- Rows.cpp - few queries against many keys: head dims in the lanes ---===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Decoding holds one query a head, or a few: a panel would be mostly empty, and
+// the time is that of reading the keys. Here a row of queries lies along its
+// head dimension, and the query heads that share a key head are held together:
+// row r is query r % Nq of head kHead + r / Nq.
+//
+//   row_chunk(scratch, key, n):
+//     K, V rows of [key, key + n)
+//     for R rows at a time:   s[r][j] = q[r] . k[j]      4 keys x R rows
+//       edge; mask; softmax of each row, keys in the lanes
+//       o[r] = alpha[r] o[r] + sum_j s[r][j] v[j]
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/KernelEmitter.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cpu;
+
+/// Rows and keys of the score kernel; 16 accumulators, or 8.
+static constexpr int64_t kRowGroup = 4;
+static int64_t keyGroup(const CpuTarget &target) {
+  return target.registers >= 32 ? 4 : 2;
+}
+
+/// Sum of the lanes, as a tree.
+static Value sumLanes(Emitter &e, Value vector) {
+  return vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::ADD,
+                                     vector, arith::FastMathFlags::reassoc);
+}
+
+//===----------------------------------------------------------------------===//
+// The two products
+//===----------------------------------------------------------------------===//
+
+/// row_scores_<rows>(q, k, n, s, s_stride): dot products of `rows` queries
+/// with n keys; q and k rows are keyDim floats apart, s_stride in bytes.
+func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
+  int64_t dim = shape.keyDim, lanes = e.lanes();
+  int64_t whole = dim / lanes * lanes;
+  return e.function(
+      named("row_scores_" + Twine(rows)),
+      {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.i64()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value q = args[0], k = args[1], n = args[2], s = args[3];
+        auto micro = [&](Value j, int64_t keys) {
+          Value kRow = e.at(k, e.mul(j, 4 * dim));
+          SmallVector<Value> acc(rows * keys, e.splat(0.0f));
+          acc = e.loop(
+              e.c(0), e.c(whole), lanes, acc, [&](Value d, ValueRange carried) {
+                SmallVector<Value> next(carried);
+                Value offset = e.mul(d, 4);
+                SmallVector<Value> queries;
+                for (int64_t r = 0; r < rows; ++r)
+                  queries.push_back(
+                      e.loadVec(e.at(e.at(q, offset), 4 * r * dim)));
+                for (int64_t x = 0; x < keys; ++x) {
+                  Value key = e.loadVec(e.at(e.at(kRow, offset), 4 * x * dim));
+                  for (int64_t r = 0; r < rows; ++r)
+                    next[x * rows + r] =
+                        e.fma(queries[r], key, next[x * rows + r]);
+                }
+                return next;
+              });
+          for (int64_t x = 0; x < keys; ++x)
+            for (int64_t r = 0; r < rows; ++r) {
+              Value sum = sumLanes(e, acc[x * rows + r]);
+              for (int64_t d = whole; d < dim; ++d)
+                sum = e.fadd(
+                    sum,
+                    e.fmul(e.load(e.f32(), e.at(q, 4 * (r * dim + d)), 4),
+                           e.load(e.f32(), e.at(kRow, 4 * (x * dim + d)), 4)));
+              Value to =
+                  e.at(s, e.add(e.mul(args[4], e.c(r)), e.mul(e.add(j, x), 4)));
+              e.store(sum, to, 4);
+            }
+        };
+        int64_t group = keyGroup(e.target);
+        Value even = e.mul(e.udiv(n, e.c(group)), group);
+        e.loop(e.c(0), even, group, [&](Value j) { micro(j, group); });
+        e.loop(even, n, 1, [&](Value j) { micro(j, 1); });
+        return {};
+      });
+}
+
+/// row_accumulate_<rows>(s, s_stride, v, n, o, alpha): o[r] = alpha[r] o[r] +
+/// sum_j s[r][j] v[j].
+func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows) {
+  int64_t dim = shape.valueDim, lanes = e.lanes();
+  int64_t whole = dim / lanes * lanes;
+  return e.function(
+      named("row_accumulate_" + Twine(rows)),
+      {e.ptr(), e.i64(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value s = args[0], v = args[2], n = args[3], o = args[4];
+        SmallVector<Value> alpha;
+        for (int64_t r = 0; r < rows; ++r)
+          alpha.push_back(e.load(e.f32(), e.at(args[5], 4 * r), 4));
+        auto weight = [&](int64_t r, Value j) {
+          return e.load(e.f32(),
+                        e.at(s, e.add(e.mul(args[1], e.c(r)), e.mul(j, 4))), 4);
+        };
+        // `width` vectors of the value dimension at a time.
+        int64_t width = e.target.registers >= 32 ? 4 : 2;
+        for (int64_t d = 0; d < whole; d += width * lanes) {
+          int64_t count = std::min(width, (whole - d) / lanes);
+          SmallVector<Value> acc;
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t x = 0; x < count; ++x)
+              acc.push_back(
+                  e.fmul(e.loadVec(e.at(o, 4 * (r * dim + d + x * lanes))),
+                         e.splat(alpha[r])));
+          acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
+            SmallVector<Value> next(carried), values;
+            Value vAt = e.at(e.at(v, e.mul(j, 4 * dim)), 4 * d);
+            for (int64_t x = 0; x < count; ++x)
+              values.push_back(e.loadVec(e.at(vAt, 4 * x * lanes)));
+            for (int64_t r = 0; r < rows; ++r) {
+              Value p = e.splat(weight(r, j));
+              for (int64_t x = 0; x < count; ++x)
+                next[r * count + x] = e.fma(p, values[x], next[r * count + x]);
+            }
+            return next;
+          });
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t x = 0; x < count; ++x)
+              e.store(acc[r * count + x],
+                      e.at(o, 4 * (r * dim + d + x * lanes)), 4);
+        }
+        for (int64_t d = whole; d < dim; ++d)
+          for (int64_t r = 0; r < rows; ++r) {
+            Value at = e.at(o, 4 * (r * dim + d));
+            SmallVector<Value> sum = e.loop(
+                e.c(0), n, 1, {e.fmul(e.load(e.f32(), at, 4), alpha[r])},
+                [&](Value j, ValueRange carried) -> SmallVector<Value> {
+                  Value value = e.load(
+                      e.f32(), e.at(e.at(v, e.mul(j, 4 * dim)), 4 * d), 4);
+                  return {e.fadd(carried[0], e.fmul(weight(r, j), value))};
+                });
+            e.store(sum[0], at, 4);
+          }
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+/// row_softmax(s, n, m, l, alpha): as softmax of a panel, keys in the lanes;
+/// s beyond n, up to a whole vector, is -inf.
+func::FuncOp KernelEmitter::emitRowSoftmax() {
+  int64_t lanes = e.lanes();
+  return e.function(
+      named("row_softmax"), {e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value s = args[0], n = args[1];
+        auto at = [&](Value j) { return e.at(s, e.mul(j, 4)); };
+        Value minusInf = e.cf(-std::numeric_limits<float>::infinity());
+        Value old = e.load(e.f32(), args[2], 4);
+        SmallVector<Value> top =
+            e.loop(e.c(0), n, lanes, {e.splat(old)},
+                   [&](Value j, ValueRange carried) -> SmallVector<Value> {
+                     return {e.fmaxRaw(e.loadVec(at(j)), carried[0])};
+                   });
+        // maxnum: a NaN score may be lost here; exp2 below keeps it.
+        Value best = vector::ReductionOp::create(
+            e.b, e.loc, vector::CombiningKind::MAXNUMF, top[0],
+            arith::FastMathFlags::none);
+        e.store(best, args[2], 4);
+        Value none = arith::CmpFOp::create(
+            e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
+        Value shift = e.splat(e.select(none, e.cf(0.0f), best));
+        Value alpha = vector::ExtractOp::create(
+            e.b, e.loc, e.exp2(e.fsub(e.splat(old), shift)),
+            ArrayRef<int64_t>{0});
+        e.store(alpha, args[4], 4);
+        SmallVector<Value> sum =
+            e.loop(e.c(0), n, lanes, {e.splat(0.0f)},
+                   [&](Value j, ValueRange carried) -> SmallVector<Value> {
+                     Value weight = e.exp2(e.fsub(e.loadVec(at(j)), shift));
+                     e.store(weight, at(j), 4);
+                     return {e.fadd(carried[0], weight)};
+                   });
+        Value l = e.load(e.f32(), args[3], 4);
+        e.store(e.fadd(e.fmul(l, alpha), sumLanes(e, sum[0])), args[3], 4);
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Chunks
+//===----------------------------------------------------------------------===//
+
+/// Edge and mask of one row over [key, key + n), keys in the lanes.
+void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
+                                  Value row, Value scoreRow, Value key,
+                                  Value n) {
+  bool masked = caseIndex >= 0;
+  if (!masked && logitScale)
+    return;
+  float scale = streams[s].op.getScale().convertToDouble();
+  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+  e.loop(e.c(0), n, e.lanes(), [&](Value j) {
+    Value nq = frame(scratch, kNq);
+    Value lane = e.add(e.splat(e.add(key, j)), e.iota());
+    Value lastKey = e.splat(e.add(stream(scratch, s, kNk), -1));
+    Value inside = arith::MinSIOp::create(e.b, e.loc, lane, lastKey);
+    PairPlace place;
+    place.b = frame(scratch, kDocument);
+    place.h = e.add(frame(scratch, kHead), e.udiv(row, nq));
+    place.row = e.urem(row, nq);
+    place.i = e.add(frame(scratch, kPosition), place.row);
+    place.j = lane;
+    place.col = e.add(inside, e.splat(stream(scratch, s, kKeyBase)));
+    Value at = e.at(scoreRow, e.mul(j, 4));
+    Value logit = e.loadVec(at);
+    BodyEmitter bodies(e, interface, slotsOf(scratch));
+    auto asVector = [&](Value value) {
+      return isa<VectorType>(value.getType()) ? value : e.splat(value);
+    };
+    if (!logitScale) {
+      logit = e.fmul(logit, e.splat(scale));
+      if (streams[s].edge)
+        logit = asVector(
+            bodies.evaluate(streams[s].edge.getBody().front(), place, logit));
+      logit = e.fmul(logit, e.splat(kLog2e));
+    }
+    if (masked)
+      logit =
+          e.select(asVector(bodies.evaluate(
+                       streams[s].cases[caseIndex].getMask().front(), place)),
+                   logit, minusInf);
+    e.store(logit, at, 4);
+  });
+}
+
+func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
+  std::string name =
+      named("row_chunk_" + Twine(s) + "_" +
+            (caseIndex >= 0 ? Twine(caseIndex).str() : std::string("full")));
+  return e.function(
+      name, {e.ptr(), e.i64(), e.i64()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], key = args[1], n = args[2];
+        auto keyRows = emitKeyRows(s, scratch, key, n);
+        Value k = keyRows.first, v = keyRows.second;
+        Value held = frame(scratch, kHeld);
+        Value scoresAt = e.at(scratch, layout.rowScores);
+        int64_t strideBytes = 4 * rowStride();
+        auto fold = [&](Value row, int64_t rows) {
+          Value first = e.at(scoresAt, e.mul(row, strideBytes));
+          Value alpha = e.at(scratch, layout.alpha);
+          bool single = rows == 1;
+          e.call(
+              single ? rowScoresOne : rowScoresMany,
+              {e.at(e.at(scratch, layout.query), e.mul(row, 4 * shape.keyDim)),
+               k, n, first, e.c(strideBytes)});
+          for (int64_t r = 0; r < rows; ++r) {
+            Value scoreRow = e.at(first, r * strideBytes);
+            Value number = e.add(row, r);
+            emitRowBodies(s, caseIndex, scratch, number, scoreRow, key, n);
+            // Whole vectors only: what lies beyond n weighs nothing.
+            Value padded = e.mul(e.ceilDiv(n, e.lanes()), e.lanes());
+            e.loop(n, padded, 1, [&](Value j) {
+              e.store(e.cf(-std::numeric_limits<float>::infinity()),
+                      e.at(scoreRow, e.mul(j, 4)), 4);
+            });
+            Value width = e.mul(number, 4);
+            e.call(rowSoftmax,
+                   {scoreRow, n, e.at(e.at(scratch, layout.top), width),
+                    e.at(e.at(scratch, layout.sum), width),
+                    e.at(alpha, 4 * r)});
+          }
+          e.call(single ? rowAccumulateOne : rowAccumulateMany,
+                 {first, e.c(strideBytes), v, n,
+                  e.at(e.at(scratch, layout.output),
+                       e.mul(row, 4 * shape.valueDim)),
+                  alpha});
+        };
+        Value groups = e.mul(e.udiv(held, e.c(kRowGroup)), kRowGroup);
+        e.loop(e.c(0), groups, kRowGroup,
+               [&](Value row) { fold(row, kRowGroup); });
+        e.loop(groups, held, 1, [&](Value row) { fold(row, 1); });
+        return {};
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Begin and end
+//===----------------------------------------------------------------------===//
+
+/// row_begin(scratch): q rows as f32, scaled; o, l, m = 0, 0, -inf.
+func::FuncOp KernelEmitter::emitRowBegin() {
+  return e.function(
+      named("row_begin"), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value query = fold.getQuery(), nq = frame(scratch, kNq);
+        int64_t dim = shape.keyDim, bytes = Emitter::bytesOf(queryType);
+        Value scale = e.cf(logitScale.value_or(1.0f));
+        e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
+          Value src = tensorAt(slots, query,
+                               {frame(scratch, kBatch),
+                                e.add(frame(scratch, kHead), e.udiv(row, nq)),
+                                e.urem(row, nq)});
+          Value dst = e.at(e.at(scratch, layout.query), e.mul(row, 4 * dim));
+          e.loop(e.c(0), e.c(dim), 1, [&](Value d) {
+            e.store(e.fmul(e.loadWide(queryType, e.at(src, e.mul(d, bytes))),
+                           scale),
+                    e.at(dst, e.mul(d, 4)), 4);
+          });
+          Value out = e.at(e.at(scratch, layout.output),
+                           e.mul(row, 4 * shape.valueDim));
+          e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+            e.store(e.cf(0.0f), e.at(out, e.mul(d, 4)), 4);
+          });
+          e.store(e.cf(-std::numeric_limits<float>::infinity()),
+                  e.at(e.at(scratch, layout.top), e.mul(row, 4)), 4);
+          e.store(e.cf(0.0f), e.at(e.at(scratch, layout.sum), e.mul(row, 4)),
+                  4);
+        });
+        return {};
+      });
+}
+
+/// row_finish(scratch): as finish, o in rows.
+func::FuncOp KernelEmitter::emitRowFinish() {
+  return e.function(
+      named("row_finish"), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value nq = frame(scratch, kNq);
+        int64_t bytes = Emitter::bytesOf(outputType);
+        e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
+          Value head = e.add(frame(scratch, kHead), e.udiv(row, nq));
+          Value at = e.mul(row, 4);
+          auto load = [&](int64_t offset) {
+            return e.splat(e.load(e.f32(), e.at(e.at(scratch, offset), at), 4));
+          };
+          auto [inverse, lse] =
+              emitLastStep(slots, head, load(layout.top), load(layout.sum));
+          auto first = [&](Value vector) -> Value {
+            return vector::ExtractOp::create(e.b, e.loc, vector,
+                                             ArrayRef<int64_t>{0});
+          };
+          SmallVector<Value> place = {frame(scratch, kBatch), head,
+                                      e.urem(row, nq)};
+          e.store(first(lse), tensorAt(slots, storeOp.getLse(), place), 4);
+          Value to = tensorAt(slots, storeOp.getOutput(), place);
+          Value from = e.at(e.at(scratch, layout.output),
+                            e.mul(row, 4 * shape.valueDim));
+          Value scale = first(inverse);
+          e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+            e.storeNarrow(
+                outputType,
+                e.fmul(e.load(e.f32(), e.at(from, e.mul(d, 4)), 4), scale),
+                e.at(to, e.mul(d, bytes)));
+          });
+        });
+        return {};
+      });
+}
+
+/// row_merge(scratch, partials, stride, splits): folds the partials of a tile
+/// into o, m, l.
+func::FuncOp KernelEmitter::emitRowMerge() {
+  int64_t span = maxPanels * panelRows * 4;
+  return e.function(
+      named("row_merge"), {e.ptr(), e.ptr(), e.i64()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], splits = args[2];
+        e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
+          Value at = e.mul(row, 4);
+          auto partial = [&](Value split, int64_t offset) {
+            return e.at(e.at(args[1], e.mul(split, partialBytes())), offset);
+          };
+          auto scalar = [&](Value split, int64_t offset) {
+            return e.load(e.f32(), e.at(partial(split, offset), at), 4);
+          };
+          Value minusInf = e.cf(-std::numeric_limits<float>::infinity());
+          SmallVector<Value> top = e.loop(
+              e.c(0), splits, 1, {minusInf},
+              [&](Value split, ValueRange m) -> SmallVector<Value> {
+                return {e.fmaxRaw(scalar(split, span * shape.valueDim), m[0])};
+              });
+          Value none = arith::CmpFOp::create(
+              e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
+          Value shift = e.splat(e.select(none, e.cf(0.0f), top[0]));
+          Value out = e.at(e.at(scratch, layout.output),
+                           e.mul(row, 4 * shape.valueDim));
+          e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+            e.store(e.cf(0.0f), e.at(out, e.mul(d, 4)), 4);
+          });
+          SmallVector<Value> sum = e.loop(
+              e.c(0), splits, 1, {e.cf(0.0f)},
+              [&](Value split, ValueRange l) -> SmallVector<Value> {
+                Value m = scalar(split, span * shape.valueDim);
+                Value weight = vector::ExtractOp::create(
+                    e.b, e.loc, e.exp2(e.fsub(e.splat(m), shift)),
+                    ArrayRef<int64_t>{0});
+                Value from =
+                    e.at(partial(split, 0), e.mul(row, 4 * shape.valueDim));
+                e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
+                  Value slot = e.at(out, e.mul(d, 4));
+                  Value o = e.load(e.f32(), e.at(from, e.mul(d, 4)), 4);
+                  e.store(e.fadd(e.fmul(o, weight), e.load(e.f32(), slot, 4)),
+                          slot, 4);
+                });
+                Value part = scalar(split, span * (shape.valueDim + 1));
+                return {e.fadd(e.fmul(part, weight), l[0])};
+              });
+          e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
+          e.store(sum[0], e.at(e.at(scratch, layout.sum), at), 4);
+        });
+        return {};
+      });
+}
+
+void KernelEmitter::emitRowFunctions() {
+  rowScoresMany = emitRowScores(kRowGroup);
+  rowScoresOne = emitRowScores(1);
+  rowAccumulateMany = emitRowAccumulate(kRowGroup);
+  rowAccumulateOne = emitRowAccumulate(1);
+  rowSoftmax = emitRowSoftmax();
+  rowBegin = emitRowBegin();
+  rowFinish = emitRowFinish();
+  rowMerge = emitRowMerge();
+  for (size_t s = 0; s < streams.size(); ++s) {
+    streams[s].rowFullChunk = emitRowChunk(s, -1);
+    for (size_t k = 0; k < streams[s].cases.size(); ++k)
+      streams[s].rowMaskedChunk.push_back(streams[s].cases[k].getMask().empty()
+                                              ? func::FuncOp()
+                                              : emitRowChunk(s, k));
+  }
+}
