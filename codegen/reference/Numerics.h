@@ -7,8 +7,8 @@
 // same precision (Arithmetic::Naive). Per head (b, h), over the rows compared:
 //
 //   output   max |got - o64| <= 2 max |naive - o64| + 2 eps(dtype) max |o64|
-//   lse      |got - lse64|   <= t (1 + |lse64|) + 2 max |naive - lse64|,
-//            t = 1e-5 if the output is f32, 1e-3 if it has 16 bits
+//   lse      |got - lse64|   <= t (1 + |lse64|), t = 1e-5 if the output is
+//            f32, 1e-3 if it has 16 bits
 //
 // and infinities and NaN stand in the same places, with the same sign. One
 // exception: where naive code leaves the range of its numbers and float64 does
