@@ -13,12 +13,6 @@ static int notBuilt(llvm::StringRef name) {
       llvm::createStringError("`" + name + "` is not in this build"));
 }
 
-llvm::cl::SubCommand &filigree::declareExplain() {
-  static llvm::cl::SubCommand command("explain", "what was proved and chosen");
-  return command;
-}
-int filigree::explainMain() { return notBuilt("explain"); }
-
 llvm::cl::SubCommand &filigree::declareBench() {
   static llvm::cl::SubCommand command("bench", "time a compiled pattern");
   return command;
