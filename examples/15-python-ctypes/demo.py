@@ -19,7 +19,7 @@ s = q.astype(float) @ np.repeat(k, group, 0).astype(float).transpose(0, 2, 1) / 
 p = np.where(mask, np.exp(s), 0)
 want = p @ np.repeat(v, group, 0).astype(float) / p.sum(2, keepdims=True)
 print(f"numpy: max error {np.abs(o - want).max():.1e}, lse {np.abs(lse - np.log(p.sum(2))).max():.1e}")
-assert np.abs(o - want).max() < 1e-5
+assert np.abs(o - want).max() < 3e-5  # naive f32 code: 1.2e-5
 
 try:
     import torch
