@@ -24,6 +24,10 @@ title "compiled ahead of time"
 do_it filigree compile examples/03-window-sink/window_sink.attn --pattern window_sink --dtype f16 --head-dim 128 --target cpu \
   -o "$out/window_sink.so"
 
+title "what was proved"
+do_it filigree explain examples/03-window-sink/window_sink.attn --pattern window_sink --dtype f16 --head-dim 128 --n 1024 \
+  --target cpu
+
 title "on 1,024 tokens of a trained model, against the float64 reference"
 do_it filigree run "$out/window_sink.so" --in examples/data/qkv-1024.npz --check --repeat 20 --out "$out/o.safetensors"
 
