@@ -3,9 +3,9 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// One report a kernel, as text or JSON: the proofs, the schedule and its reason,
-// what is left for run time, and the work at a length. What only a run knows
-// (lists, tables, documents) is said to be so, never guessed.
+// One report a kernel, as text or JSON: the proofs, the schedule and its
+// reason, what is left for run time, and the work at a length. What only a run
+// knows (lists, tables, documents) is said to be so, never guessed.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/Driver.h"
@@ -25,7 +25,8 @@ using llvm::StringRef;
 
 namespace {
 
-/// One core, as far as the roofline is concerned. Lanes are in codegen/Target.h.
+/// One core, as far as the roofline is concerned. Lanes are in
+/// codegen/Target.h.
 struct CoreRates {
   StringRef target;
   double multiplyAdds; ///< of a vector, a cycle
@@ -121,8 +122,9 @@ static std::string plural(int64_t count, StringRef noun) {
 
 void Report::setRoofline() {
   const CpuTarget &target = *request.target;
-  const CoreRates *rates = llvm::find_if(
-      kCoreRates, [&](const CoreRates &row) { return row.target == target.name; });
+  const CoreRates *rates = llvm::find_if(kCoreRates, [&](const CoreRates &row) {
+    return row.target == target.name;
+  });
   roofline.bytes = request.gigabytes * 1e9;
   if (request.measure && target.isa < unsigned(fil_machine_isa())) {
     double peak = measureFmaPeak(target.isa + 1, 1, nullptr, nullptr, 0.05);
@@ -451,10 +453,9 @@ void Report::printJson() {
         json.attribute("pairs", total->pairs);
         json.attribute("flop", flops);
         json.attribute("intensity", flops / bytes);
-        json.attribute("bound",
-                       flops / roofline.flops >= bytes / roofline.bytes
-                           ? "compute"
-                           : "memory");
+        json.attribute("bound", flops / roofline.flops >= bytes / roofline.bytes
+                                    ? "compute"
+                                    : "memory");
       }
       json.attributeObject("workspace", [&] {
         for (size_t k = 0; k < workspace.size(); ++k)
@@ -577,8 +578,8 @@ static llvm::Error explain() {
   else if (options.dtype == "f16")
     request.pattern.dtype = reference::DType::F16;
   else if (options.dtype != "f32")
-    return llvm::createStringError("expected dtype f32, bf16 or f16, but got `" +
-                                   options.dtype + "`");
+    return llvm::createStringError(
+        "expected dtype f32, bf16 or f16, but got `" + options.dtype + "`");
   llvm::ArrayRef<CpuTarget> targets = lookupCpuTargets(options.target);
   if (targets.empty())
     return llvm::createStringError("expected target cpu:baseline, cpu:avx2 or "
@@ -596,8 +597,8 @@ static llvm::Error explain() {
                                    "head, and at least one batch entry");
   if (!(options.gigahertz > 0) || !(options.gigabytes > 0))
     return llvm::createStringError("expected positive rates of a core");
-  request.shape = {options.batch, options.heads, kvHeads, queries, options.keys,
-                   1, 1};
+  request.shape = {
+      options.batch, options.heads, kvHeads, queries, options.keys, 1, 1};
   request.gigahertz = options.gigahertz;
   request.gigabytes = options.gigabytes;
   request.measure = options.measure;

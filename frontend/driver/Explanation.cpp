@@ -3,8 +3,8 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The proofs are made again, with the tiling that the pass used: they are quick,
-// and an attribute does not say why one was not exact.
+// The proofs are made again, with the tiling that the pass used: they are
+// quick, and an attribute does not say why one was not exact.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/Explanation.h"
@@ -79,10 +79,10 @@ llvm::Error Collector::bindScalars() {
     }
     if (given == request.scalars.end() && isa<FloatAttr>(preset)) {
       facts.scalars.push_back(
-          {name, llvm::formatv(
-                     "{0} (preset)",
-                     cast<FloatAttr>(preset).getValue().convertToDouble())
-                     .str()});
+          {name,
+           llvm::formatv("{0} (preset)",
+                         cast<FloatAttr>(preset).getValue().convertToDouble())
+               .str()});
       continue;
     }
     int64_t value = given != request.scalars.end()
@@ -196,8 +196,7 @@ llvm::Expected<KernelFacts> Collector::collect() {
     source.key = nameOf(stream.getKey());
     source.value = nameOf(stream.getValue());
     for (Value start : stream.getStarts())
-      source.lists.push_back(
-          StringRef(nameOf(start)).rsplit('.').first.str());
+      source.lists.push_back(StringRef(nameOf(start)).rsplit('.').first.str());
     source.blocks.assign(stream.getBlocks().begin(), stream.getBlocks().end());
     for (Operation &op : stream.getBody().front()) {
       source.edge |= isa<tile::EdgeOp>(op);

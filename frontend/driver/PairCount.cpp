@@ -3,8 +3,8 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The proof is asked twice: with the tiling of the kernel, and with tiles of one
-// pair, whose closed forms are the keys of a row. With all symbols known, a
+// The proof is asked twice: with the tiling of the kernel, and with tiles of
+// one pair, whose closed forms are the keys of a row. With all symbols known, a
 // bound is a few multiplications; that is what makes a million rows quick.
 //
 //===----------------------------------------------------------------------===//
@@ -36,14 +36,14 @@ PairCount &PairCount::operator+=(const PairCount &other) {
 
 namespace {
 
-/// slope * X + constant + sum of factor * floor((slope * X + constant) / divisor).
+/// slope * X + constant + sum of factor * floor((slope * X + constant) /
+/// divisor).
 class Form {
 public:
   Form(AffineExpr expr, ArrayRef<int64_t> symbols) {
     SmallVector<AffineExpr> values;
     for (int64_t symbol : symbols)
-      values.push_back(
-          mlir::getAffineConstantExpr(symbol, expr.getContext()));
+      values.push_back(mlir::getAffineConstantExpr(symbol, expr.getContext()));
     AffineExpr known = expr.replaceSymbols(values);
     add(known, 1, linear);
   }
@@ -52,8 +52,8 @@ public:
     int64_t value = linear.slope * x + linear.constant;
     for (const Quotient &quotient : quotients) {
       int64_t dividend = at(x, quotient);
-      value += quotient.factor *
-               llvm::divideFloorSigned(dividend, quotient.divisor);
+      value +=
+          quotient.factor * llvm::divideFloorSigned(dividend, quotient.divisor);
     }
     return value;
   }
@@ -140,8 +140,8 @@ public:
         for (AffineExpr expr : box.hi.getResults())
           piece.hi.emplace_back(expr, symbols);
         for (unsigned k = 0; k < box.guard.getNumConstraints(); ++k)
-          piece.guard.push_back({Form(box.guard.getConstraint(k), symbols),
-                                 box.guard.isEq(k)});
+          piece.guard.push_back(
+              {Form(box.guard.getConstraint(k), symbols), box.guard.isEq(k)});
       }
     }
   }
@@ -281,7 +281,8 @@ static void countRows(RowCounter &counter, int64_t rows,
     counter.count(row, keys);
   }
   uint64_t perRow = counter.questions / std::max<int64_t>(probes, 1) + 1;
-  int64_t taken = std::min<int64_t>(rows, std::max<uint64_t>(most / perRow, 64));
+  int64_t taken =
+      std::min<int64_t>(rows, std::max<uint64_t>(most / perRow, 64));
   double sum = 0;
   uint64_t state = 1;
   for (int64_t k = 0; k < taken; ++k) {
@@ -344,8 +345,8 @@ PairCount filigree::countPairs(const Predicate &predicate,
     }
     unite(visitedByAny);
     for (Interval one : visitedByAny)
-      result.keys += std::min(one.hi * tiling.innerTile, keys) -
-                     one.lo * tiling.innerTile;
+      result.keys +=
+          std::min(one.hi * tiling.innerTile, keys) - one.lo * tiling.innerTile;
     result.exactTiles = blocks.touched.exact && blocks.notFull.exact;
   }
   BlockSet pairs =
@@ -361,16 +362,17 @@ PairCount filigree::countPairs(const Predicate &predicate,
   }
   RowCounter counter(predicate, domain, symbols);
   countRows(
-      counter, rows,
-      [&](int64_t row, Intervals &into) { seen.at(row, into); }, result);
+      counter, rows, [&](int64_t row, Intervals &into) { seen.at(row, into); },
+      result);
   return result;
 }
 
 PairCount filigree::countAll(const Tiling &tiling, int64_t queries,
                              int64_t keys) {
   PairCount result;
-  result.full = llvm::divideCeil(uint64_t(queries), uint64_t(tiling.outerTile)) *
-                llvm::divideCeil(uint64_t(keys), uint64_t(tiling.innerTile));
+  result.full =
+      llvm::divideCeil(uint64_t(queries), uint64_t(tiling.outerTile)) *
+      llvm::divideCeil(uint64_t(keys), uint64_t(tiling.innerTile));
   result.pairs = uint64_t(queries) * uint64_t(keys);
   result.keys = keys;
   return result;

@@ -182,7 +182,8 @@ filigree::workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
   }
   fil_error error = FIL_ERROR_INIT;
   fil_library *library = nullptr;
-  if (llvm::Error bad = errorOf(fil_open(path.c_str(), &library, &error), error))
+  if (llvm::Error bad =
+          errorOf(fil_open(path.c_str(), &library, &error), error))
     return std::move(bad);
   llvm::scope_exit close([&] { fil_close(library); });
   const fil_kernel *kernel = fil_kernel_at(library, 0);
@@ -217,9 +218,10 @@ filigree::workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
     options.worker_limit = count;
     options.isa = isa;
     size_t size = 0;
-    if (llvm::Error bad = errorOf(fil_workspace(kernel, args.data(), args.size(),
-                                                &options, &size, &error),
-                                  error))
+    if (llvm::Error bad =
+            errorOf(fil_workspace(kernel, args.data(), args.size(), &options,
+                                  &size, &error),
+                    error))
       return std::move(bad);
     sizes.push_back(size);
   }

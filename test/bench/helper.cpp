@@ -47,8 +47,8 @@ sumAvx512(const uint64_t *data, int64_t words) {
     s2 = _mm512_add_epi64(s2, _mm512_loadu_si512(data + k + 16));
     s3 = _mm512_add_epi64(s3, _mm512_loadu_si512(data + k + 24));
   }
-  return uint64_t(_mm512_reduce_add_epi64(_mm512_add_epi64(
-      _mm512_add_epi64(s0, s1), _mm512_add_epi64(s2, s3))));
+  return uint64_t(_mm512_reduce_add_epi64(
+      _mm512_add_epi64(_mm512_add_epi64(s0, s1), _mm512_add_epi64(s2, s3))));
 }
 
 static uint64_t sumPlain(const uint64_t *data, int64_t words) {
@@ -78,11 +78,11 @@ extern "C" {
 FIL_API uint64_t bench_sum(const void *a, const void *b, int64_t bytes,
                            int64_t pieces, fil_parallel_for parallelFor,
                            void *context, double *out_seconds) {
-  SumJob job = {{static_cast<const uint64_t *>(a),
-                 static_cast<const uint64_t *>(b)},
-                bytes / 8,
-                pieces,
-                0};
+  SumJob job = {
+      {static_cast<const uint64_t *>(a), static_cast<const uint64_t *>(b)},
+      bytes / 8,
+      pieces,
+      0};
   double begin = now();
   parallelFor(context, pieces, sumPiece, &job);
   *out_seconds = now() - begin;
@@ -102,8 +102,8 @@ typedef fil_status (*RunFunction)(const fil_kernel *, const fil_arg *, uint32_t,
 FIL_API fil_status bench_runs(RunFunction run, const fil_kernel *kernel,
                               const fil_arg *args, uint32_t argCount,
                               const fil_options *options, void *workspace,
-                              size_t bytes, int64_t repeat,
-                              double *out_seconds, fil_error *error) {
+                              size_t bytes, int64_t repeat, double *out_seconds,
+                              fil_error *error) {
   for (int64_t k = 0; k < repeat; ++k) {
     double begin = now();
     fil_status status =

@@ -333,18 +333,21 @@ class Bench:
         except ImportError:
             self.add("torch", note="skipped: PyTorch cannot be imported")
             return
+        failed = []
         for mask, name in (("dense", "dense"), ("causal", "causal_dense")):
             command = [sys.executable, os.path.join(HERE, "torch_peer.py"), os.path.join(
                 self.options.folder, ("dense" if mask == "dense" else "causal") + ".so"), "--from",
-                self.options.folder, "--kernel", name, "--mask", mask, "--n", "4096", "--heads", "2" if self.quick
+                self.options.folder, "--kernel", name, "--variant", "d128_f32", "--mask", mask, "--n", "4096", "--heads", "2" if self.quick
                 else "8", "--threads", str(self.most), "--repeat", "5" if self.quick else "15", "--json", "-"]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
-                self.add(f"torch {mask}", note=f"failed with status {done.returncode}")
+                failed.append(mask)
                 continue
             for peer in json.loads(done.stdout)["peers"]:
                 self.add(f"{peer['peer']} {mask} N=4096", threads=self.most, note=peer["note"], **{
                     key: value for key, value in peer.items() if key != "note"})
+        if failed:
+            raise RuntimeError(f"the comparison of {' and '.join(failed)} ended with an error")
 
     ROWS = ["fma", "dense", "causal", "window", "lists", "pareto", "decode", "overhead", "mask", "compile", "torch"]
 
