@@ -17,7 +17,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads spin beside what is timed
+import numpy as np  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -339,6 +340,7 @@ class Bench:
                 self.options.folder, ("dense" if mask == "dense" else "causal") + ".so"), "--from",
                 self.options.folder, "--kernel", name, "--variant", "d128_f32", "--mask", mask, "--n", "4096", "--heads", "2" if self.quick
                 else "8", "--threads", str(self.most), "--repeat", "5" if self.quick else "15", "--json", "-"]
+            os.sched_setaffinity(0, self.runtime.cpus)  # this thread was bound to one cpu, and the child inherits
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
                 failed.append(mask)
