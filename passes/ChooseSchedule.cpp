@@ -27,7 +27,7 @@ namespace {
 
 constexpr int64_t kMaxRows = 128; // 4 panels of 32: queries stay in the L2
 constexpr int64_t kChunk = 128;   // scores of one panel stay in the L1
-constexpr int64_t kMaskedChunk = 64;
+constexpr int64_t kMaskedChunk = 32;
 constexpr int64_t kGranule = 16;
 
 class ChooseSchedule

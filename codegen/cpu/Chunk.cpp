@@ -7,7 +7,8 @@
 //     K, V rows of [key, key + n): in place if dense f32, else widened copies
 //     for each panel p:
 //       masked: skip if no pair of the panel is an edge
-//       scores; edge; mask unless every pair is an edge; softmax; accumulate
+//       scores; edge; mask unless every pair is an edge; softmax; accumulate,
+//       the safe way if some value is not finite
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/KernelEmitter.h"
@@ -51,7 +52,7 @@ void KernelEmitter::emitEdge(size_t s, Value scratch, Value panel, Value key,
         if (!isa<VectorType>(logit.getType()))
           logit = e.splat(logit);
       }
-      e.store(e.fmul(logit, e.splat(kLog2e)), at, 4);
+      e.store(logit, at, 4);
     }
   });
 }
@@ -113,6 +114,8 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
         Value scratch = args[0], key = args[1], n = args[2];
         auto rows = emitKeyRows(s, scratch, key, n);
         Value k = rows.first, v = rows.second;
+        // Keys that a row does not see must not reach it, inf and NaN included.
+        Value clean = masked ? e.call(finite, {v, n})[0] : Value();
         e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
           Value row = e.mul(panel, panelRows);
           Value s0 = e.at(scratch, layout.scores);
@@ -121,17 +124,23 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             Value alpha = e.at(scratch, layout.alpha);
             e.call(scores, {panelAt(scratch, layout.query, panel, shape.keyDim),
                             k, n, s0});
-            if (!logitScale)
+            if (!plainScores)
               emitEdge(s, scratch, panel, key, n);
             if (needsMask)
               e.ifThen(needsMask,
                        [&] { emitMask(s, caseIndex, scratch, panel, key, n); });
             e.call(softmax, {s0, n, e.at(e.at(scratch, layout.top), width),
                              e.at(e.at(scratch, layout.sum), width), alpha});
-            e.call(accumulate,
-                   {s0, v, n,
-                    panelAt(scratch, layout.output, panel, shape.valueDim),
-                    alpha});
+            SmallVector<Value> operands = {
+                s0, v, n,
+                panelAt(scratch, layout.output, panel, shape.valueDim), alpha};
+            if (!needsMask) {
+              e.call(accumulate, operands);
+              return;
+            }
+            e.ifThen(
+                clean, [&] { e.call(accumulate, operands); },
+                [&] { e.call(accumulateSafe, operands); });
           };
           if (!masked)
             return fold(Value());

@@ -94,6 +94,8 @@ public:
   void storeI64(Value value, Value pointer, int64_t index);
   void store(Value value, Value pointer, unsigned align = 0);
   Value loadVec(Value pointer) { return load(vec(f32()), pointer, 4); }
+  /// Brings the line of `pointer` near; any address is allowed.
+  void prefetch(Value pointer);
   Value asPtr(Value integer);
   Value asInt(Value pointer);
   /// One element of `element` type widened to f32.

@@ -90,7 +90,7 @@ private:
   std::pair<Value, Value> emitKeyRows(size_t s, Value scratch, Value key,
                                       Value n);
   mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
-  /// Natural logits, edge body, base-2 logits.
+  /// Natural logits, then the edge body.
   void emitEdge(size_t s, Value scratch, Value panel, Value key, Value n);
   void emitMask(size_t s, int caseIndex, Value scratch, Value panel, Value key,
                 Value n);
@@ -111,7 +111,7 @@ private:
 
   // Rows.cpp
   mlir::func::FuncOp emitRowScores(int64_t rows);
-  mlir::func::FuncOp emitRowAccumulate(int64_t rows);
+  mlir::func::FuncOp emitRowAccumulate(int64_t rows, bool safe);
   mlir::func::FuncOp emitRowSoftmax();
   void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
                      Value scoreRow, Value key, Value n);
@@ -130,7 +130,8 @@ private:
     Value batch, head, row0;
   };
   TilePlace placeOfTile(Value slots, Value pack, Value tile);
-  /// 1 / l and the log-sum-exp, as vectors, from m and l; the sink included.
+  /// 1 / l and the log-sum-exp, as vectors, from m (a score) and l; the sink
+  /// included.
   std::pair<Value, Value> emitLastStep(Value slots, Value head, Value m,
                                        Value l);
   void emitTile();
@@ -157,15 +158,20 @@ private:
   Type queryType, keyType, outputType;
   int64_t panelRows, maxPanels;
   int64_t spanRows; ///< rows the o, m, l arrays hold
-  /// Scale and log2 e of every stream, if no stream needs its logits by itself.
-  std::optional<float> logitScale;
+  /// Scores are kept as plain dot products if every stream has the same scale
+  /// and no edge, else as natural logits. Either way the base-2 logit is
+  /// `logitFactor` > 0 times the score; the sign of a scale goes into q.
+  bool plainScores;
+  float queryFactor, logitFactor;
   std::vector<StreamCode> streams;
   ScratchLayout layout;
 
-  mlir::func::FuncOp scores, softmax, accumulate, packQueries, unpackOutput,
-      widenKeys, widenValues, normalize, seek, tileFunc, finish, rowScoresMany,
-      rowScoresOne, rowAccumulateMany, rowAccumulateOne, rowSoftmax, rowBegin,
+  mlir::func::FuncOp scores, softmax, accumulate, accumulateSafe, finite,
+      packQueries, unpackOutput, widenKeys, widenValues, normalize, seek,
+      tileFunc, finish, rowScoresMany, rowScoresOne, rowSoftmax, rowBegin,
       rowFinish, rowMerge;
+  /// [1]: where a mask is.
+  mlir::func::FuncOp rowAccumulateMany[2], rowAccumulateOne[2];
 };
 
 } // namespace filigree::cpu

@@ -202,8 +202,6 @@ void KernelEmitter::emitTile() {
           Value stride =
               e.mul(tensorSlot(slots, query, 7), Emitter::bytesOf(queryType));
           Value last = e.add(frame(scratch, kRows), -1);
-          // Where every stream has the same plain logit it is folded into q.
-          float scale = logitScale.value_or(1.0f);
           e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
             Value first = e.mul(panel, panelRows);
             Value src = tensorAt(slots, query,
@@ -212,7 +210,7 @@ void KernelEmitter::emitTile() {
             e.call(packQueries,
                    {src, stride, e.sub(last, first),
                     panelAt(scratch, layout.query, panel, shape.keyDim),
-                    e.cf(scale)});
+                    e.cf(queryFactor)});
           });
           Value width = e.mul(frame(scratch, kPanels), panelRows);
           auto fill = [&](int64_t offset, Value count, float value) {
@@ -240,6 +238,7 @@ std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
                                                     Value m, Value l) {
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   Value scale = e.splat(1.0f);
+  m = e.fmul(m, e.splat(logitFactor));
   if (Value sink = storeOp.getSink()) {
     // One more logit, with value zero.
     Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
@@ -444,7 +443,8 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                       });
                   Value none = arith::CmpFOp::create(
                       e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-                  Value shift = e.select(none, e.splat(0.0f), top[0]);
+                  Value shift = e.fmul(e.select(none, e.splat(0.0f), top[0]),
+                                       e.splat(-logitFactor));
                   e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
                   Value sumAt = e.at(e.at(scratch, layout.sum), at);
                   e.store(e.splat(0.0f), sumAt, 4);
@@ -457,7 +457,8 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                     Value from = partial(split);
                     Value m =
                         e.loadVec(e.at(e.at(from, rows * shape.valueDim), at));
-                    Value weight = e.exp2(e.fsub(m, shift));
+                    Value weight =
+                        e.exp2(e.fadd(e.fmul(m, e.splat(logitFactor)), shift));
                     Value l = e.loadVec(
                         e.at(e.at(from, rows * (shape.valueDim + 1)), at));
                     e.store(e.fma(l, weight, e.loadVec(sumAt)), sumAt, 4);

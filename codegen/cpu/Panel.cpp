@@ -75,13 +75,19 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
           auto rowAt = [&](int64_t r) { return e.at(sRow, r * rowBytes); };
           for (int64_t from = 0; from < dim; from += segment) {
             int64_t to = std::min(dim, from + segment), length = to - from;
-            int64_t unroll = length % 4 == 0 ? 4 : length % 2 == 0 ? 2 : 1;
+            int64_t unroll = 16;
+            while (length % unroll != 0)
+              unroll /= 2;
             SmallVector<Value> acc = e.loop(
                 e.c(from), e.c(to), unroll, zeros(e, rows * kPanelVectors),
                 [&](Value d, ValueRange carried) {
                   SmallVector<Value> next(carried);
                   Value kAt = e.at(kRow, e.mul(d, 4));
                   Value qAt = e.at(q, e.mul(d, rowBytes));
+                  // The next keys' lines arrive while these are used.
+                  if (unroll == 16)
+                    for (int64_t r = 0; r < rows; ++r)
+                      e.prefetch(e.at(kAt, 4 * (rows + r) * dim));
                   for (int64_t u = 0; u < unroll; ++u)
                     multiplyAdd(
                         e, next,
@@ -151,11 +157,73 @@ func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
       });
 }
 
+func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
+                                     const PanelShape &shape) {
+  int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
+  return e.function(
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value s = args[0], v = args[1], n = args[2], o = args[3];
+        SmallVector<Value> alpha = loadPanel(e, args[4]);
+        e.loop(e.c(0), e.c(dim), 1, [&](Value d) {
+          Value row = e.at(o, e.mul(d, rowBytes));
+          SmallVector<Value> acc = loadPanel(e, row);
+          for (auto [x, value] : llvm::enumerate(acc))
+            value = e.fmul(value, alpha[x]);
+          acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
+            SmallVector<Value> next(carried);
+            Value a = e.splat(e.load(
+                e.f32(), e.at(e.at(v, e.mul(j, 4 * dim)), e.mul(d, 4)), 4));
+            for (auto [x, weight] :
+                 llvm::enumerate(loadPanel(e, e.at(s, e.mul(j, rowBytes))))) {
+              Value none = arith::CmpFOp::create(
+                  e.b, e.loc, arith::CmpFPredicate::OEQ, weight, e.splat(0.0f));
+              next[x] = e.select(none, next[x], e.fma(a, weight, next[x]));
+            }
+            return next;
+          });
+          storePanel(e, acc, row);
+        });
+        return {};
+      });
+}
+
+func::FuncOp cpu::emitFinite(Emitter &e, StringRef name,
+                             const PanelShape &shape) {
+  int64_t lanes = e.lanes();
+  return e.function(
+      name, {e.ptr(), e.i64()}, {e.i1()},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        // 0 * x is 0 but for inf and NaN, and NaN stays in a sum.
+        Value count = e.mul(args[1], shape.valueDim);
+        Value whole = e.mul(e.udiv(count, e.c(lanes)), lanes);
+        Value zero = e.splat(0.0f);
+        SmallVector<Value> sum =
+            e.loop(e.c(0), whole, lanes, {zero},
+                   [&](Value k, ValueRange carried) -> SmallVector<Value> {
+                     Value values = e.loadVec(e.at(args[0], e.mul(k, 4)));
+                     return {e.fma(values, zero, carried[0])};
+                   });
+        Value total =
+            vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::ADD,
+                                        sum[0], arith::FastMathFlags::reassoc);
+        SmallVector<Value> rest =
+            e.loop(whole, count, 1, {total},
+                   [&](Value k, ValueRange carried) -> SmallVector<Value> {
+                     Value value =
+                         e.load(e.f32(), e.at(args[0], e.mul(k, 4)), 4);
+                     return {e.fadd(carried[0], e.fmul(value, e.cf(0.0f)))};
+                   });
+        return {arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ,
+                                      rest[0], e.cf(0.0f))};
+      });
+}
+
 //===----------------------------------------------------------------------===//
 // Softmax
 //===----------------------------------------------------------------------===//
 
-func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name) {
+func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name, float c) {
   int64_t rowBytes = 4 * panelWidth(e.target);
   constexpr int64_t unroll = 4;
   return e.function(
@@ -201,8 +269,10 @@ func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name) {
           Value none = arith::CmpFOp::create(
               e.b, e.loc, arith::CmpFPredicate::OEQ, best[v],
               e.splat(-std::numeric_limits<float>::infinity()));
-          shift.push_back(e.select(none, e.splat(0.0f), best[v]));
-          alpha.push_back(e.exp2(e.fsub(old[v], shift[v])));
+          shift.push_back(
+              e.fmul(e.select(none, e.splat(0.0f), best[v]), e.splat(-c)));
+          // The rounding of c m must be that of the weights it meets.
+          alpha.push_back(e.exp2(e.fadd(e.fmul(old[v], e.splat(c)), shift[v])));
         }
         storePanel(e, alpha, args[4]);
 
@@ -211,7 +281,7 @@ func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name) {
           Value row = rowAt(j, u);
           SmallVector<Value> weights;
           for (auto [v, value] : llvm::enumerate(loadPanel(e, row))) {
-            weights.push_back(e.exp2(e.fsub(value, shift[v])));
+            weights.push_back(e.exp2(e.fma(value, e.splat(c), shift[v])));
             sums[v] = e.fadd(sums[v], weights.back());
           }
           storePanel(e, weights, row);

@@ -37,15 +37,25 @@ inline int64_t panelWidth(const CpuTarget &target) {
 mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
                               const PanelShape &shape);
 
-/// softmax(s: ptr, n: i64, m: ptr, l: ptr, alpha: ptr): base-2 online softmax
-/// of one panel: s becomes exp2(s - m'), m, l are updated, alpha = exp2(m - m')
-/// is what the output must be multiplied with.
-mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name);
+/// softmax(s: ptr, n: i64, m: ptr, l: ptr, alpha: ptr): online softmax of one
+/// panel: s becomes exp2(c (s - m')), m, l are updated, alpha = exp2(c (m -
+/// m')) is what the output must be multiplied with. `c` > 0 turns scores into
+/// base-2 logits inside a fused multiply-add, so it costs no rounding.
+mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name, float c);
 
 /// accumulate(s: ptr, v: ptr, n: i64, o: ptr, alpha: ptr):
 /// o[d][:] = alpha[:] o[d][:] + sum_j v[j][d] s[j][:].
 mlir::func::FuncOp emitAccumulate(Emitter &e, llvm::StringRef name,
                                   const PanelShape &shape);
+
+/// As accumulate, slowly, but a weight of 0 times inf or NaN is 0: a key that a
+/// row does not see must not reach it.
+mlir::func::FuncOp emitAccumulateSafe(Emitter &e, llvm::StringRef name,
+                                      const PanelShape &shape);
+
+/// finite(v: ptr, n: i64) -> i1: no inf or NaN in n rows of values.
+mlir::func::FuncOp emitFinite(Emitter &e, llvm::StringRef name,
+                              const PanelShape &shape);
 
 /// pack(src: ptr, row_stride: i64, last: i64, dst: ptr, scale: f32): dst[d][r]
 /// = scale * src[min(r, last)][d] for r in the panel; strides in bytes.

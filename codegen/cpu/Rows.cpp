@@ -21,7 +21,7 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cpu;
 
-/// Rows and keys of the score kernel; 16 accumulators, or 8.
+/// Rows held in registers at once, and keys of the score kernel.
 static constexpr int64_t kRowGroup = 4;
 static int64_t keyGroup(const CpuTarget &target) {
   return target.registers >= 32 ? 4 : 2;
@@ -33,51 +33,109 @@ static Value sumLanes(Emitter &e, Value vector) {
                                      vector, arith::FastMathFlags::reassoc);
 }
 
+/// Sums of the lanes of several vectors, a power of two, at most `lanes`: lane
+/// x of the result is the sum of vectors[x]. Each round adds lanes that differ
+/// in one bit, first those that make room for another vector.
+static Value sumLanesOfAll(Emitter &e, SmallVector<Value> vectors) {
+  int64_t lanes = e.lanes();
+  for (int64_t width = 1; width < lanes; width *= 2) {
+    SmallVector<int64_t> low(lanes), high(lanes);
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      bool upper = lane & width;
+      low[lane] = upper ? lanes + lane - width : lane;
+      high[lane] = upper ? lanes + lane : lane + width;
+    }
+    SmallVector<Value> next;
+    for (size_t k = 0; k < vectors.size(); k += 2) {
+      // A vector without a partner is its own.
+      Value a = vectors[k], x = vectors[k + 1 < vectors.size() ? k + 1 : k];
+      next.push_back(e.fadd(vector::ShuffleOp::create(e.b, e.loc, a, x, low),
+                            vector::ShuffleOp::create(e.b, e.loc, a, x, high)));
+    }
+    vectors = next;
+  }
+  return vectors[0];
+}
+
 //===----------------------------------------------------------------------===//
 // The two products
 //===----------------------------------------------------------------------===//
 
-/// row_scores_<rows>(q, k, n, s, s_stride): dot products of `rows` queries
-/// with n keys; q and k rows are keyDim floats apart, s_stride in bytes.
+/// row_scores_<rows>(q, k, k_stride, n, s, s_stride): dot products of `rows`
+/// queries, keyDim floats apart, with n keys as they are stored; strides in
+/// bytes. The keys of the next chunk are asked for on the way: one core alone
+/// waits for memory longer than it computes.
 func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
   int64_t dim = shape.keyDim, lanes = e.lanes();
-  int64_t whole = dim / lanes * lanes;
+  int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
   return e.function(
       named("row_scores_" + Twine(rows)),
-      {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.i64()}, {},
+      {e.ptr(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
-        Value q = args[0], k = args[1], n = args[2], s = args[3];
+        Value q = args[0], k = args[1], stride = args[2], n = args[3],
+              s = args[4];
+        Value ahead = e.mul(stride, kRowChunk);
         auto micro = [&](Value j, int64_t keys) {
-          Value kRow = e.at(k, e.mul(j, 4 * dim));
+          SmallVector<Value> keyAt;
+          for (int64_t x = 0; x < keys; ++x)
+            keyAt.push_back(e.at(k, e.mul(e.add(j, x), stride)));
           SmallVector<Value> acc(rows * keys, e.splat(0.0f));
+          // 64 bytes of every key a step.
+          int64_t step =
+              std::min<int64_t>(std::max<int64_t>(whole, lanes),
+                                std::max<int64_t>(lanes, 64 / bytes));
+          while (step > lanes && whole % step != 0)
+            step -= lanes;
           acc = e.loop(
-              e.c(0), e.c(whole), lanes, acc, [&](Value d, ValueRange carried) {
+              e.c(0), e.c(whole), step, acc, [&](Value d, ValueRange carried) {
                 SmallVector<Value> next(carried);
-                Value offset = e.mul(d, 4);
-                SmallVector<Value> queries;
-                for (int64_t r = 0; r < rows; ++r)
-                  queries.push_back(
-                      e.loadVec(e.at(e.at(q, offset), 4 * r * dim)));
-                for (int64_t x = 0; x < keys; ++x) {
-                  Value key = e.loadVec(e.at(e.at(kRow, offset), 4 * x * dim));
+                for (Value row : keyAt)
+                  e.prefetch(e.at(e.at(row, ahead), e.mul(d, bytes)));
+                for (int64_t u = 0; u < step; u += lanes) {
+                  SmallVector<Value> queries;
                   for (int64_t r = 0; r < rows; ++r)
-                    next[x * rows + r] =
-                        e.fma(queries[r], key, next[x * rows + r]);
+                    queries.push_back(e.loadVec(
+                        e.at(e.at(q, e.mul(d, 4)), 4 * (r * dim + u))));
+                  for (int64_t x = 0; x < keys; ++x) {
+                    Value key = e.loadWideVec(
+                        keyType,
+                        e.at(e.at(keyAt[x], e.mul(d, bytes)), bytes * u));
+                    for (int64_t r = 0; r < rows; ++r)
+                      next[r * keys + x] =
+                          e.fma(queries[r], key, next[r * keys + x]);
+                  }
                 }
                 return next;
               });
-          for (int64_t x = 0; x < keys; ++x)
-            for (int64_t r = 0; r < rows; ++r) {
-              Value sum = sumLanes(e, acc[x * rows + r]);
-              for (int64_t d = whole; d < dim; ++d)
-                sum = e.fadd(
-                    sum,
-                    e.fmul(e.load(e.f32(), e.at(q, 4 * (r * dim + d)), 4),
-                           e.load(e.f32(), e.at(kRow, 4 * (x * dim + d)), 4)));
-              Value to =
-                  e.at(s, e.add(e.mul(args[4], e.c(r)), e.mul(e.add(j, x), 4)));
-              e.store(sum, to, 4);
+          // What the vectors leave over of the head dimension.
+          auto tail = [&](Value sum, int64_t r, int64_t x) {
+            for (int64_t d = whole; d < dim; ++d)
+              sum = e.fadd(
+                  sum, e.fmul(e.load(e.f32(), e.at(q, 4 * (r * dim + d)), 4),
+                              e.loadWide(keyType, e.at(keyAt[x], bytes * d))));
+            return sum;
+          };
+          auto rowAt = [&](int64_t r) {
+            return e.at(s, e.add(e.mul(args[5], e.c(r)), e.mul(j, 4)));
+          };
+          if (keys == 1 || whole < dim) {
+            for (int64_t x = 0; x < keys; ++x)
+              for (int64_t r = 0; r < rows; ++r)
+                e.store(tail(sumLanes(e, acc[r * keys + x]), r, x),
+                        e.at(rowAt(r), 4 * x), 4);
+            return;
+          }
+          for (size_t first = 0; first < acc.size(); first += lanes) {
+            int64_t count = std::min<int64_t>(lanes, acc.size() - first);
+            Value sums = sumLanesOfAll(
+                e, SmallVector<Value>(ArrayRef(acc).slice(first, count)));
+            for (int64_t x = 0; x < count; x += keys) {
+              Value part = vector::ExtractStridedSliceOp::create(
+                  e.b, e.loc, sums, ArrayRef<int64_t>{x},
+                  ArrayRef<int64_t>{keys}, ArrayRef<int64_t>{1});
+              e.store(part, rowAt((first + x) / keys), 4);
             }
+          }
         };
         int64_t group = keyGroup(e.target);
         Value even = e.mul(e.udiv(n, e.c(group)), group);
@@ -87,22 +145,35 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
       });
 }
 
-/// row_accumulate_<rows>(s, s_stride, v, n, o, alpha): o[r] = alpha[r] o[r] +
-/// sum_j s[r][j] v[j].
-func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows) {
+/// row_accumulate_<rows>(s, s_stride, v, v_stride, n, o, alpha): o[r] =
+/// alpha[r] o[r] + sum_j s[r][j] v[j]; a weight of 0 contributes nothing, even
+/// of inf and NaN, if `safe`.
+func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
   int64_t dim = shape.valueDim, lanes = e.lanes();
-  int64_t whole = dim / lanes * lanes;
+  int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
   return e.function(
-      named("row_accumulate_" + Twine(rows)),
-      {e.ptr(), e.i64(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      named("row_accumulate_" + Twine(rows) + (safe ? "_safe" : "")),
+      {e.ptr(), e.i64(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
-        Value s = args[0], v = args[2], n = args[3], o = args[4];
+        Value s = args[0], v = args[2], stride = args[3], n = args[4],
+              o = args[5];
+        Value ahead = e.mul(stride, kRowChunk);
         SmallVector<Value> alpha;
         for (int64_t r = 0; r < rows; ++r)
-          alpha.push_back(e.load(e.f32(), e.at(args[5], 4 * r), 4));
+          alpha.push_back(e.load(e.f32(), e.at(args[6], 4 * r), 4));
         auto weight = [&](int64_t r, Value j) {
           return e.load(e.f32(),
                         e.at(s, e.add(e.mul(args[1], e.c(r)), e.mul(j, 4))), 4);
+        };
+        auto add = [&](Value p, Value value, Value sum) -> Value {
+          Value next = e.fma(p, value, sum);
+          if (!safe)
+            return next;
+          bool isVector = isa<VectorType>(p.getType());
+          Value none =
+              arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, p,
+                                    isVector ? e.splat(0.0f) : e.cf(0.0f));
+          return e.select(none, sum, next);
         };
         // `width` vectors of the value dimension at a time.
         int64_t width = e.target.registers >= 32 ? 4 : 2;
@@ -116,13 +187,16 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows) {
                          e.splat(alpha[r])));
           acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
             SmallVector<Value> next(carried), values;
-            Value vAt = e.at(e.at(v, e.mul(j, 4 * dim)), 4 * d);
+            Value vAt = e.at(e.at(v, e.mul(j, stride)), bytes * d);
+            for (int64_t at = 0; at < count * lanes * bytes; at += 64)
+              e.prefetch(e.at(e.at(vAt, ahead), at));
             for (int64_t x = 0; x < count; ++x)
-              values.push_back(e.loadVec(e.at(vAt, 4 * x * lanes)));
+              values.push_back(
+                  e.loadWideVec(keyType, e.at(vAt, bytes * x * lanes)));
             for (int64_t r = 0; r < rows; ++r) {
               Value p = e.splat(weight(r, j));
               for (int64_t x = 0; x < count; ++x)
-                next[r * count + x] = e.fma(p, values[x], next[r * count + x]);
+                next[r * count + x] = add(p, values[x], next[r * count + x]);
             }
             return next;
           });
@@ -137,9 +211,9 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows) {
             SmallVector<Value> sum = e.loop(
                 e.c(0), n, 1, {e.fmul(e.load(e.f32(), at, 4), alpha[r])},
                 [&](Value j, ValueRange carried) -> SmallVector<Value> {
-                  Value value = e.load(
-                      e.f32(), e.at(e.at(v, e.mul(j, 4 * dim)), 4 * d), 4);
-                  return {e.fadd(carried[0], e.fmul(weight(r, j), value))};
+                  Value value = e.loadWide(
+                      keyType, e.at(e.at(v, e.mul(j, stride)), bytes * d));
+                  return {add(weight(r, j), value, carried[0])};
                 });
             e.store(sum[0], at, 4);
           }
@@ -174,15 +248,17 @@ func::FuncOp KernelEmitter::emitRowSoftmax() {
         e.store(best, args[2], 4);
         Value none = arith::CmpFOp::create(
             e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
-        Value shift = e.splat(e.select(none, e.cf(0.0f), best));
+        Value c = e.splat(logitFactor);
+        Value shift = e.fmul(e.splat(e.select(none, e.cf(0.0f), best)),
+                             e.splat(-logitFactor));
         Value alpha = vector::ExtractOp::create(
-            e.b, e.loc, e.exp2(e.fsub(e.splat(old), shift)),
+            e.b, e.loc, e.exp2(e.fadd(e.fmul(e.splat(old), c), shift)),
             ArrayRef<int64_t>{0});
         e.store(alpha, args[4], 4);
         SmallVector<Value> sum =
             e.loop(e.c(0), n, lanes, {e.splat(0.0f)},
                    [&](Value j, ValueRange carried) -> SmallVector<Value> {
-                     Value weight = e.exp2(e.fsub(e.loadVec(at(j)), shift));
+                     Value weight = e.exp2(e.fma(e.loadVec(at(j)), c, shift));
                      e.store(weight, at(j), 4);
                      return {e.fadd(carried[0], weight)};
                    });
@@ -201,7 +277,7 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
                                   Value row, Value scoreRow, Value key,
                                   Value n) {
   bool masked = caseIndex >= 0;
-  if (!masked && logitScale)
+  if (!masked && plainScores)
     return;
   float scale = streams[s].op.getScale().convertToDouble();
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
@@ -223,12 +299,11 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
     auto asVector = [&](Value value) {
       return isa<VectorType>(value.getType()) ? value : e.splat(value);
     };
-    if (!logitScale) {
+    if (!plainScores) {
       logit = e.fmul(logit, e.splat(scale));
       if (streams[s].edge)
         logit = asVector(
             bodies.evaluate(streams[s].edge.getBody().front(), place, logit));
-      logit = e.fmul(logit, e.splat(kLog2e));
     }
     if (masked)
       logit =
@@ -247,8 +322,13 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
-        auto keyRows = emitKeyRows(s, scratch, key, n);
-        Value k = keyRows.first, v = keyRows.second;
+        Value kStride = stream(scratch, s, kKeyStride);
+        Value vStride = stream(scratch, s, kValueStride);
+        Value k =
+            e.at(e.asPtr(stream(scratch, s, kKeyAt)), e.mul(key, kStride));
+        Value v =
+            e.at(e.asPtr(stream(scratch, s, kValueAt)), e.mul(key, vStride));
+        bool masked = caseIndex >= 0;
         Value held = frame(scratch, kHeld);
         Value scoresAt = e.at(scratch, layout.rowScores);
         int64_t strideBytes = 4 * rowStride();
@@ -259,7 +339,7 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
           e.call(
               single ? rowScoresOne : rowScoresMany,
               {e.at(e.at(scratch, layout.query), e.mul(row, 4 * shape.keyDim)),
-               k, n, first, e.c(strideBytes)});
+               k, kStride, n, first, e.c(strideBytes)});
           for (int64_t r = 0; r < rows; ++r) {
             Value scoreRow = e.at(first, r * strideBytes);
             Value number = e.add(row, r);
@@ -276,8 +356,8 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
                     e.at(e.at(scratch, layout.sum), width),
                     e.at(alpha, 4 * r)});
           }
-          e.call(single ? rowAccumulateOne : rowAccumulateMany,
-                 {first, e.c(strideBytes), v, n,
+          e.call(single ? rowAccumulateOne[masked] : rowAccumulateMany[masked],
+                 {first, e.c(strideBytes), v, vStride, n,
                   e.at(e.at(scratch, layout.output),
                        e.mul(row, 4 * shape.valueDim)),
                   alpha});
@@ -302,7 +382,7 @@ func::FuncOp KernelEmitter::emitRowBegin() {
         Value scratch = args[0], slots = slotsOf(scratch);
         Value query = fold.getQuery(), nq = frame(scratch, kNq);
         int64_t dim = shape.keyDim, bytes = Emitter::bytesOf(queryType);
-        Value scale = e.cf(logitScale.value_or(1.0f));
+        Value scale = e.cf(queryFactor);
         e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
           Value src = tensorAt(slots, query,
                                {frame(scratch, kBatch),
@@ -390,7 +470,8 @@ func::FuncOp KernelEmitter::emitRowMerge() {
               });
           Value none = arith::CmpFOp::create(
               e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-          Value shift = e.splat(e.select(none, e.cf(0.0f), top[0]));
+          Value shift = e.fmul(e.splat(e.select(none, e.cf(0.0f), top[0])),
+                               e.splat(-logitFactor));
           Value out = e.at(e.at(scratch, layout.output),
                            e.mul(row, 4 * shape.valueDim));
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
@@ -401,7 +482,9 @@ func::FuncOp KernelEmitter::emitRowMerge() {
               [&](Value split, ValueRange l) -> SmallVector<Value> {
                 Value m = scalar(split, span * shape.valueDim);
                 Value weight = vector::ExtractOp::create(
-                    e.b, e.loc, e.exp2(e.fsub(e.splat(m), shift)),
+                    e.b, e.loc,
+                    e.exp2(
+                        e.fadd(e.splat(e.fmul(m, e.cf(logitFactor))), shift)),
                     ArrayRef<int64_t>{0});
                 Value from =
                     e.at(partial(split, 0), e.mul(row, 4 * shape.valueDim));
@@ -424,8 +507,10 @@ func::FuncOp KernelEmitter::emitRowMerge() {
 void KernelEmitter::emitRowFunctions() {
   rowScoresMany = emitRowScores(kRowGroup);
   rowScoresOne = emitRowScores(1);
-  rowAccumulateMany = emitRowAccumulate(kRowGroup);
-  rowAccumulateOne = emitRowAccumulate(1);
+  for (bool safe : {false, true}) {
+    rowAccumulateMany[safe] = emitRowAccumulate(kRowGroup, safe);
+    rowAccumulateOne[safe] = emitRowAccumulate(1, safe);
+  }
   rowSoftmax = emitRowSoftmax();
   rowBegin = emitRowBegin();
   rowFinish = emitRowFinish();

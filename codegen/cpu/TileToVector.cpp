@@ -8,6 +8,7 @@
 #include "codegen/cpu/KernelEmitter.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace filigree;
@@ -42,10 +43,12 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
   shape.valueDim = typeOf(streams[0].op.getValue()).getDimSize(3);
   panelRows = panelWidth(target);
   double scale = streams[0].op.getScale().convertToDouble();
-  if (llvm::all_of(streams, [&](StreamCode &stream) {
-        return !stream.edge && stream.op.getScale().convertToDouble() == scale;
-      }))
-    logitScale = float(scale) * kLog2e;
+  plainScores = llvm::all_of(streams, [&](StreamCode &stream) {
+    return !stream.edge && stream.op.getScale().convertToDouble() == scale;
+  });
+  queryFactor = !plainScores ? 1.0f : scale > 0 ? 1.0f : scale < 0 ? -1.0f : 0;
+  logitFactor =
+      plainScores && scale != 0 ? float(std::fabs(scale) * M_LOG2E) : kLog2e;
   maxPanels = llvm::divideCeil(schedule.getRows(), panelRows);
   spanRows = std::max(maxPanels * panelRows, kMaxHeld);
 }
@@ -105,8 +108,10 @@ Value KernelEmitter::panelAt(Value scratch, int64_t offset, Value panel,
 EntryPoints KernelEmitter::emit() {
   layOut();
   scores = emitScores(e, named("scores"), shape);
-  softmax = emitSoftmax(e, named("softmax"));
+  softmax = emitSoftmax(e, named("softmax"), logitFactor);
   accumulate = emitAccumulate(e, named("accumulate"), shape);
+  accumulateSafe = emitAccumulateSafe(e, named("safe_accumulate"), shape);
+  finite = emitFinite(e, named("finite"), shape);
   packQueries = emitPackQueries(e, named("pack"), queryType, shape.keyDim);
   unpackOutput =
       emitUnpackOutput(e, named("unpack"), outputType, shape.valueDim);
