@@ -114,7 +114,7 @@ class Bench:
         n, heads = 4096, 2 if self.quick else 8
         q, k, v, o, lse = self.attention(heads, n)
         name = "causal" if causal else "dense"
-        kernel = self.runtime.kernel(name, "causal_dense" if causal else "dense")
+        kernel = self.runtime.kernel(name, "causal_dense" if causal else "dense", "d128_f32")
         for threads in self.thread_counts(1, 2, self.most):
             run = kernel.prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
             seconds = self.time(run)
@@ -321,8 +321,9 @@ class Bench:
             if not name.startswith("one_variant/"):
                 continue
             self.add(f"compile: {name.split('/')[1]}", [entry["seconds"]], bytes=entry["bytes"],
-                     note=f"{entry['bytes']} B, {made['target']}, on {made['cpu']}")
+                     note=f"{entry['bytes']} B, {made['target']}")
         runtime = made["runtime"]
+        self.rows[-1]["note"] += f", all on {made['cpu']}"
         self.add("libfiligree.so", bytes=runtime["bytes"], needs=runtime["needs"],
                  note=f"{runtime['bytes']} B, needs {' '.join(os.path.basename(n) for n in runtime['needs'])}")
 
