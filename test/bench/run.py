@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads spin besi
 import numpy as np  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, HERE)
 import oracle  # noqa: E402
 from binding import ISAS, Bf16, Runtime, Spy  # noqa: E402

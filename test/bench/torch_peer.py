@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 
+sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from binding import Runtime  # noqa: E402
 

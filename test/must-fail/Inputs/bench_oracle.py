@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 
+sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench"))
 import oracle  # noqa: E402
 
