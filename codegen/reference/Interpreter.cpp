@@ -44,8 +44,9 @@ template <typename Real> struct Slice {
 };
 
 /// Sum of products in eight interleaved partial sums.
-static double dot(const double *a, const double *b, int64_t width) {
-  double lane[8] = {};
+template <typename Real>
+Real dotInLanes(const Real *a, const Real *b, int64_t width) {
+  Real lane[8] = {};
   int64_t d = 0;
   for (; d + 8 <= width; d += 8)
     for (int k = 0; k < 8; ++k)
@@ -56,11 +57,21 @@ static double dot(const double *a, const double *b, int64_t width) {
          ((lane[2] + lane[6]) + (lane[3] + lane[7]));
 }
 
-/// Naive code adds one product after the other.
-static float dot(const float *a, const float *b, int64_t width) {
+double dot(const double *a, const double *b, int64_t width, SumOrder) {
+  return dotInLanes(a, b, width);
+}
+
+/// Naive code: one product after the other, unless the order is in lanes.
+float dot(const float *a, const float *b, int64_t width, SumOrder order) {
+  if (order == SumOrder::EightLanes)
+    return dotInLanes(a, b, width);
   float sum = 0;
-  for (int64_t d = 0; d < width; ++d)
-    sum += a[d] * b[d];
+  if (order == SumOrder::Backward)
+    for (int64_t d = width; d-- > 0;)
+      sum += a[d] * b[d];
+  else
+    for (int64_t d = 0; d < width; ++d)
+      sum += a[d] * b[d];
   return sum;
 }
 
@@ -81,7 +92,8 @@ template <typename Real> struct SourceState {
 /// Computes rows of one finalize.
 template <typename Real> class RowFolder {
 public:
-  explicit RowFolder(const FinalizePlan<Real> &plan) : plan(plan) {
+  RowFolder(const FinalizePlan<Real> &plan, SumOrder order)
+      : plan(plan), order(order) {
     for (const AttendPlan<Real> *attend : plan.attends)
       for (const SourcePlan<Real> &source : attend->sources) {
         states.emplace_back();
@@ -158,7 +170,7 @@ private:
     for (int64_t c : state.columns)
       state.logits.push_back(
           Real(source.scale) *
-          dot(query.data(), state.key.values.data() + c * width, width));
+          dot(query.data(), state.key.values.data() + c * width, width, order));
     if (source.edge) {
       source.edge->beginRow(state.edge, place);
       source.edge->runEdge(state.edge, place, state.columns, state.logits);
@@ -166,6 +178,7 @@ private:
   }
 
   const FinalizePlan<Real> &plan;
+  SumOrder order;
   std::vector<SourceState<Real>> states;
   std::vector<Real> query, sum;
 };
@@ -199,7 +212,7 @@ std::vector<Row> allRows(int64_t batches, int64_t heads, int64_t queries) {
 
 template <typename Real>
 void foldRows(const FinalizePlan<Real> &plan, llvm::ArrayRef<Row> rows,
-              unsigned threads, std::vector<double> &output,
+              const InterpretOptions &options, std::vector<double> &output,
               std::vector<double> &lse) {
   constexpr size_t chunk = 16;
   size_t chunks = (rows.size() + chunk - 1) / chunk;
@@ -208,12 +221,13 @@ void foldRows(const FinalizePlan<Real> &plan, llvm::ArrayRef<Row> rows,
 
   std::atomic<size_t> next{0};
   auto work = [&] {
-    RowFolder<Real> folder(plan);
+    RowFolder<Real> folder(plan, options.sumOrder);
     for (size_t c; (c = next.fetch_add(1)) < chunks;)
       for (size_t k = c * chunk; k < std::min(rows.size(), (c + 1) * chunk);
            ++k)
         folder.fold(rows[k], output.data() + k * plan.valueDim, &lse[k]);
   };
+  unsigned threads = options.threads;
   if (threads == 0)
     threads = std::max(1u, std::thread::hardware_concurrency());
   threads = unsigned(std::min<size_t>(threads, chunks));
@@ -243,7 +257,7 @@ llvm::Expected<std::vector<Result>> run(mlir::func::FuncOp function,
     if (llvm::Error error = checkRows(rows, shape[0], shape[1], shape[2]))
       return std::move(error);
     std::vector<double> output, lse;
-    foldRows(finalize, rows, options.threads, output, lse);
+    foldRows(finalize, rows, options, output, lse);
     if (finalize.lseResult >= 0) {
       Result &result = results[finalize.lseResult];
       result.isLse = true;

@@ -64,8 +64,16 @@ enum class Arithmetic : uint8_t {
   Naive
 };
 
+/// Order of the sum of products that makes a logit. Straightforward code has no
+/// single one: scalar loops go forward, or backward, vector loops keep partial
+/// sums. With huge logits a near-tie of two keys turns the rounding error of
+/// one order into the error of a row, so one order alone measures luck.
+enum class SumOrder : uint8_t { Forward, Backward, EightLanes };
+
 struct InterpretOptions {
   Arithmetic arithmetic = Arithmetic::Double;
+  /// Of Naive only; Double has one order.
+  SumOrder sumOrder = SumOrder::Forward;
   /// Compute these rows only; empty: all, in order b, h, r.
   std::vector<Row> rows;
   /// 0: one per cpu. Never changes a result.

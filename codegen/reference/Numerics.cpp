@@ -37,8 +37,9 @@ double stored(DType dtype, double value) {
 } // namespace
 
 Comparison filigree::reference::compare(const Result &oracle,
-                                        const Result &naive, const Tensor &got,
-                                        DType precision) {
+                                        llvm::ArrayRef<Result> naive,
+                                        const Tensor &got, DType precision) {
+  const Result &forward = naive.front();
   Comparison result;
   result.name = oracle.name;
   int64_t width = oracle.width;
@@ -53,9 +54,10 @@ Comparison filigree::reference::compare(const Result &oracle,
     if (!std::isfinite(want))
       continue;
     head.magnitude = std::max(head.magnitude, std::fabs(want));
-    if (std::isfinite(naive.values[k]))
-      head.naiveError =
-          std::max(head.naiveError, std::fabs(naive.values[k] - want));
+    for (const Result &order : naive)
+      if (std::isfinite(order.values[k]))
+        head.naiveError =
+            std::max(head.naiveError, std::fabs(order.values[k] - want));
   }
 
   double worstRatio = -1;
@@ -77,7 +79,7 @@ Comparison filigree::reference::compare(const Result &oracle,
     double error = std::fabs(have - want);
     bool misplaced = false;
     ++result.compared;
-    if (std::isfinite(want) && !std::isfinite(naive.values[k])) {
+    if (std::isfinite(want) && !std::isfinite(forward.values[k])) {
       ++result.outOfRange;
       if (!std::isfinite(have))
         continue;
@@ -96,7 +98,7 @@ Comparison filigree::reference::compare(const Result &oracle,
                                 : std::numeric_limits<double>::max();
     if (ratio > worstRatio) {
       worstRatio = ratio;
-      result.worst = {row, d, have, want, naive.values[k], error, limit};
+      result.worst = {row, d, have, want, forward.values[k], error, limit};
     }
   }
   for (const auto &head : heads)

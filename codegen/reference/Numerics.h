@@ -10,10 +10,12 @@
 //   lse      |got - lse64|   <= t (1 + |lse64|), t = 1e-5 if the output is
 //            f32, 1e-3 if it has 16 bits
 //
-// and infinities and NaN stand in the same places, with the same sign. One
-// exception: where naive code leaves the range of its numbers and float64 does
-// not (huge logits), got may be either; such elements are counted and take no
-// part in the maxima.
+// max |naive - o64| is taken over the rows and over the orders of summation that
+// straightforward code may have (SumOrder: forward, backward, eight lanes), all
+// other steps being equal. Infinities and NaN stand in the same places, with the
+// same sign. One exception: where naive code (forward) leaves the range of its
+// numbers and float64 does not (huge logits), got may be either; such elements
+// are counted and take no part in the maxima.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_REFERENCE_NUMERICS_H
@@ -48,11 +50,13 @@ struct Comparison {
   std::string str() const;
 };
 
-/// Compares one result. `oracle` and `naive` list the same rows; `got` holds
-/// all rows, as `oracle.shape` says. `precision` is the storage type of the
-/// output (also for a log-sum-exp, which is stored as f32).
-Comparison compare(const Result &oracle, const Result &naive, const Tensor &got,
-                   DType precision);
+/// Compares one result. `naive` holds this result in one or more orders of
+/// summation, Forward first. More orders never lower a limit, so who passes with
+/// one passes with all. `oracle` and `naive` list the same rows; `got` holds all
+/// rows, as `oracle.shape` says. `precision` is the storage type of the output
+/// (also for a log-sum-exp, which is stored as f32).
+Comparison compare(const Result &oracle, llvm::ArrayRef<Result> naive,
+                   const Tensor &got, DType precision);
 
 /// Rows worth checking when all are too many: per head the first and last ones,
 /// both sides of tile edges (64 and 128), and others chosen by a hash of

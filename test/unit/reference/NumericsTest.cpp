@@ -168,6 +168,49 @@ TEST(Numerics, BeyondTheRangeOfF32) {
   EXPECT_FALSE(answer.compareO().passed);
 }
 
+TEST(Numerics, TheNaiveErrorIsThatOfTheWorstOrder) {
+  Problem p = causal();
+  for (float &value : p.q.values)
+    value *= 300; // near-ties of keys: the order of the sum shows in the output
+  p.bind();
+  Answer answer(p);
+  Parsed parsed(p.text());
+  std::vector<Result> orders;
+  double worst = 0;
+  for (SumOrder order :
+       {SumOrder::Forward, SumOrder::Backward, SumOrder::EightLanes}) {
+    InterpretOptions options;
+    options.arithmetic = Arithmetic::Naive;
+    options.sumOrder = order;
+    auto results =
+        llvm::cantFail(interpret(parsed.function(), p.inputs, options));
+    for (const Result &other : orders)
+      EXPECT_NE(other.values, results[0].values);
+    orders.push_back(std::move(results[0]));
+    answer.o.assign(orders.back().values.begin(), orders.back().values.end());
+    worst = std::max(worst, compare(answer.oracle[0], orders.back(),
+                                    Tensor::compact(DType::F32,
+                                                    answer.oracle[0].shape,
+                                                    answer.o.data()),
+                                    DType::F32)
+                                .maxNaiveError);
+  }
+  EXPECT_EQ(orders[0].values, answer.naive[0].values);
+
+  auto judge = [&] {
+    return compare(answer.oracle[0], orders,
+                   Tensor::compact(DType::F32, answer.oracle[0].shape,
+                                   answer.o.data()),
+                   DType::F32);
+  };
+  EXPECT_EQ(judge().maxNaiveError, worst);
+  EXPECT_TRUE(judge().passed);
+  // A worse answer is one still, whatever the order.
+  answer.o[64 * 32] += float(2.5 * worst);
+  EXPECT_FALSE(judge().passed);
+  EXPECT_EQ(judge().failed, 1);
+}
+
 TEST(Numerics, A16BitAnswerIsHeldToItsOwnPrecision) {
   Problem p = causal();
   Answer answer(p);
