@@ -54,7 +54,7 @@ struct Options {
                  clEnumValN(Emit::Mlir, "mlir", "scheduled tile kernels"),
                  clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR")),
       cl::sub(command)};
-  cl::opt<std::string> output{"o", cl::Required, cl::desc("the file to write"),
+  cl::opt<std::string> output{"o", cl::Required, cl::desc("the file to write; - with --emit mlir or llvm"),
                               cl::value_desc("OUT"), cl::sub(command)};
 };
 } // namespace
@@ -189,6 +189,11 @@ static llvm::Error run() {
   if (emit == Emit::Ptx)
     return llvm::createStringError(
         "expected a CUDA target with --emit ptx: not in this release");
+  const bool isText = emit == Emit::Mlir || emit == Emit::Llvm;
+  if (output == "-" && !isText)
+    return llvm::createStringError(
+        "expected the name of a file for machine code, but got `-`: only "
+        "--emit mlir and --emit llvm write to standard output");
   auto targets = chosenTargets();
   if (!targets)
     return targets.takeError();
@@ -202,7 +207,7 @@ static llvm::Error run() {
   auto failed = [] {
     return llvm::createStringError("the pattern could not be compiled");
   };
-  if (emit == Emit::Mlir || emit == Emit::Llvm) {
+  if (isText) {
     std::string text;
     llvm::raw_string_ostream stream(text);
     for (LoadedPattern &variant : *variants) {
@@ -221,7 +226,10 @@ static llvm::Error run() {
         stream << emitText(*module, target, entries);
       }
     }
-    return writeText(output, text);
+    if (output != "-")
+      return writeText(output, text);
+    llvm::outs() << text;
+    return llvm::Error::success();
   }
 
   std::vector<ArtifactKernel> kernels;

@@ -9,6 +9,7 @@
 #include "frontend/Frontend.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -54,6 +55,32 @@ static Type elementType(reference::DType dtype, MLIRContext *context) {
   return Float32Type::get(context);
 }
 
+/// The parameters that runs of the function take.
+static llvm::SmallVector<std::string>
+runTimeParameters(func::FuncOp function) {
+  llvm::SmallVector<std::string> names;
+  for (BlockArgument argument : function.getArguments())
+    if (!isa<ShapedType>(argument.getType()))
+      names.push_back(
+          reference::argumentName(function, argument.getArgNumber()));
+  return names;
+}
+
+/// `known` are the compile-time parameters, and get those of the run.
+static llvm::Error checkSettings(llvm::ArrayRef<Setting> left,
+                                 func::FuncOp function,
+                                 llvm::SmallVector<std::string> known) {
+  llvm::SmallVector<std::string> runTime = runTimeParameters(function);
+  known.append(runTime);
+  for (const Setting &setting : left)
+    if (!llvm::is_contained(runTime, setting.first))
+      return llvm::createStringError(
+          "unknown parameter `" + setting.first + "`: `" + function.getName() +
+          "` has " +
+          (known.empty() ? "none" : "`" + llvm::join(known, "`, `") + "`"));
+  return llvm::Error::success();
+}
+
 llvm::Expected<LoadedPattern> filigree::loadPattern(const LoadRequest &request,
                                                     MLIRContext &context) {
   loadDialects(context);
@@ -67,6 +94,7 @@ llvm::Expected<LoadedPattern> filigree::loadPattern(const LoadRequest &request,
 
   LoadedPattern loaded;
   std::vector<Setting> left;
+  llvm::SmallVector<PatternSummary> patterns;
   if (StringRef(request.path).ends_with(".mlir")) {
     left = request.settings;
     SourceMgrDiagnosticHandler handler(sources, &context);
@@ -78,8 +106,8 @@ llvm::Expected<LoadedPattern> filigree::loadPattern(const LoadRequest &request,
     options.valueDim = request.valueDim;
     options.pattern = request.pattern;
     // A name that is no compile-time parameter of the pattern is one of the
-    // run; the interpreter refuses it if it is neither.
-    llvm::SmallVector<PatternSummary> patterns = listPatterns(sources);
+    // run; checkSettings refuses it if it is neither.
+    patterns = listPatterns(sources);
     for (const Setting &setting : request.settings) {
       bool isCompileTime = llvm::any_of(patterns, [&](const auto &pattern) {
         return (request.pattern.empty() || pattern.name == request.pattern) &&
@@ -101,6 +129,13 @@ llvm::Expected<LoadedPattern> filigree::loadPattern(const LoadRequest &request,
   if (!function)
     return function.takeError();
   loaded.function = *function;
+  llvm::SmallVector<std::string> compileTime;
+  for (const PatternSummary &pattern : patterns)
+    if (pattern.name == loaded.function.getName())
+      for (const CompileTimeParam &param : pattern.params)
+        compileTime.push_back(param.name);
+  if (llvm::Error error = checkSettings(left, *function, compileTime))
+    return std::move(error);
   for (const Setting &setting : left) {
     auto scalar = parseScalar(setting.first, setting.second);
     if (!scalar)

@@ -5,7 +5,7 @@
 //
 // Files that end in .mlir hold attn IR, all others the language. `--set` values
 // go where the name is declared: compile-time parameters into the pattern,
-// the others are left over as values of the run.
+// those of the run are left over as values. Other names are errors.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_FRONTEND_DRIVER_LOADPATTERN_H
