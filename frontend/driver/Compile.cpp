@@ -54,8 +54,10 @@ struct Options {
                  clEnumValN(Emit::Mlir, "mlir", "scheduled tile kernels"),
                  clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR")),
       cl::sub(command)};
-  cl::opt<std::string> output{"o", cl::Required, cl::desc("the file to write; - with --emit mlir or llvm"),
-                              cl::value_desc("OUT"), cl::sub(command)};
+  cl::opt<std::string> output{
+      "o", cl::Required,
+      cl::desc("the file to write; - with --emit mlir or llvm"),
+      cl::value_desc("OUT"), cl::sub(command)};
 };
 } // namespace
 
