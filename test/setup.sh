@@ -43,15 +43,26 @@ install_packages() {
   rm -f "$log"
 }
 
+progress() {
+  local line tenths last=-1
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+      tenths=$((10 * BASH_REMATCH[1] / BASH_REMATCH[2]))
+      if ((tenths > last)); then
+        say "$1: ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]} steps"
+        last=$tenths
+      fi
+    fi
+  done
+}
+
 # Progress of a build: one line for every tenth of it, everything on failure.
 build_in() {
   local dir=$1
   shift
   local log=$dir/build.log
   if ! NINJA_STATUS='[%f/%t] ' ninja -C "$dir" ${FILIGREE_JOBS:+-j "$FILIGREE_JOBS"} "$@" 2>&1 | tee "$log" |
-    awk -v dir="$dir" 'match($0, /^\[[0-9]+\/[0-9]+\]/) {
-          split(substr($0, 2, RLENGTH - 2), p, "/"); d = int(10 * p[1] / p[2])
-          if (d > last || !started) { printf "[setup] %s: %d of %d steps\n", dir, p[1], p[2]; fflush(); last = d; started = 1 } }'; then
+    progress "$dir"; then
     grep -vE '^\[[0-9]+/[0-9]+\]' "$log" | head -n 100
     say "error: the build failed; the whole output is in $log"
     exit 1
