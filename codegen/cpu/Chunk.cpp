@@ -122,8 +122,17 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
           auto fold = [&](Value needsMask) {
             Value width = e.mul(panel, 4 * panelRows);
             Value alpha = e.at(scratch, layout.alpha);
+            // This panel's share of what the next chunk will read.
+            Value kStride = stream(scratch, s, kKeyStride);
+            Value vStride = stream(scratch, s, kValueStride);
+            Value nextKey = e.add(key, n);
+            Value share = e.mul(e.urem(panel, e.c(4)), kAheadRows);
+            Value kNextAt = e.at(e.asPtr(stream(scratch, s, kKeyAt)),
+                                 e.mul(e.add(nextKey, share), kStride));
+            Value vNextAt = e.at(e.asPtr(stream(scratch, s, kValueAt)),
+                                 e.mul(nextKey, vStride));
             e.call(scores, {panelAt(scratch, layout.query, panel, shape.keyDim),
-                            k, n, s0});
+                            k, n, s0, kNextAt, kStride});
             if (!plainScores)
               emitEdge(s, scratch, panel, key, n);
             if (needsMask)
@@ -132,8 +141,10 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             e.call(softmax, {s0, n, e.at(e.at(scratch, layout.top), width),
                              e.at(e.at(scratch, layout.sum), width), alpha});
             SmallVector<Value> operands = {
-                s0, v, n,
-                panelAt(scratch, layout.output, panel, shape.valueDim), alpha};
+                s0,     v,
+                n,      panelAt(scratch, layout.output, panel, shape.valueDim),
+                alpha,  vNextAt,
+                vStride};
             if (!needsMask) {
               e.call(accumulate, operands);
               return;

@@ -227,9 +227,9 @@ Value Emitter::loadI64(Value pointer, int64_t index) {
 void Emitter::storeI64(Value value, Value pointer, int64_t index) {
   store(value, at(pointer, 8 * index));
 }
-void Emitter::prefetch(Value pointer) {
+void Emitter::prefetch(Value pointer, int32_t locality) {
   // Read, keep in every level, data cache.
-  LLVM::Prefetch::create(b, loc, pointer, 0, 3, 1);
+  LLVM::Prefetch::create(b, loc, pointer, 0, locality, 1);
 }
 Value Emitter::asPtr(Value integer) {
   return LLVM::IntToPtrOp::create(b, loc, ptr(), integer);

@@ -95,7 +95,8 @@ public:
   void store(Value value, Value pointer, unsigned align = 0);
   Value loadVec(Value pointer) { return load(vec(f32()), pointer, 4); }
   /// Brings the line of `pointer` near; any address is allowed.
-  void prefetch(Value pointer);
+  /// `locality` 3: all caches, 2: the second and below.
+  void prefetch(Value pointer, int32_t locality = 3);
   Value asPtr(Value integer);
   Value asInt(Value pointer);
   /// One element of `element` type widened to f32.

@@ -35,7 +35,7 @@ namespace filigree::cpu {
 
 /// Most rows held at once where queries are few, and keys of their chunks.
 inline constexpr int64_t kMaxHeld = 32;
-inline constexpr int64_t kRowChunk = 32;
+inline constexpr int64_t kRowChunk = 64;
 
 /// ln 2 and 1 / ln 2.
 inline constexpr float kLn2 = 0.6931471805599453f;

@@ -63,7 +63,7 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
                              const PanelShape &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.keyDim;
   return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr()}, {},
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], n = args[2], s = args[3];
         // One long chain of roundings a score would cost digits: the head
@@ -84,10 +84,17 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
                   SmallVector<Value> next(carried);
                   Value kAt = e.at(kRow, e.mul(d, 4));
                   Value qAt = e.at(q, e.mul(d, rowBytes));
-                  // The next keys' lines arrive while these are used.
+                  // The next keys' lines arrive while these are used, and this
+                  // panel's share of the next chunk comes as far as the L2.
                   if (unroll == 16)
                     for (int64_t r = 0; r < rows; ++r)
                       e.prefetch(e.at(kAt, 4 * (rows + r) * dim));
+                  if (unroll == 16 && rows >= kAheadRows)
+                    for (int64_t r = 0; r < kAheadRows; ++r)
+                      e.prefetch(
+                          e.at(e.at(args[4], e.mul(e.add(j, r), args[5])),
+                               e.mul(d, 4)),
+                          /*locality=*/2);
                   for (int64_t u = 0; u < unroll; ++u)
                     multiplyAdd(
                         e, next,
@@ -121,7 +128,7 @@ func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
                                  const PanelShape &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
   return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[1], n = args[2], o = args[3];
         SmallVector<Value> alpha = loadPanel(e, args[4]);
@@ -133,9 +140,12 @@ func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
                  llvm::enumerate(loadPanel(e, e.at(oRow, r * rowBytes))))
               acc.push_back(e.fmul(value, alpha[i]));
           Value vCol = e.at(v, e.mul(d, 4));
+          // One line of the next chunk's row for every group of dimensions.
+          Value ahead = e.at(args[5], e.mul(e.udiv(d, e.c(rows)), 64));
           acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
             SmallVector<Value> next(carried);
             Value vAt = e.at(vCol, e.mul(j, 4 * dim));
+            e.prefetch(e.at(ahead, e.mul(j, args[6])), /*locality=*/2);
             multiplyAdd(
                 e, next, [&](int64_t r) { return e.at(vAt, 4 * r); },
                 loadPanel(e, e.at(s, e.mul(j, rowBytes))));
@@ -161,7 +171,7 @@ func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
                                      const PanelShape &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
   return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr()}, {},
+      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[1], n = args[2], o = args[3];
         SmallVector<Value> alpha = loadPanel(e, args[4]);

@@ -32,8 +32,13 @@ inline int64_t panelWidth(const CpuTarget &target) {
   return kPanelVectors * target.lanes;
 }
 
-/// scores(q: ptr, k: ptr, n: i64, s: ptr): s[j][:] = sum_d k[j][d] q[d][:] for
-/// j < n; rows of k are keyDim floats apart.
+/// Rows of the next chunk, of every 12, that the scores of one panel bring
+/// near.
+inline constexpr int64_t kAheadRows = 3;
+
+/// scores(q: ptr, k: ptr, n: i64, s: ptr, next: ptr, stride: i64): s[j][:] =
+/// sum_d k[j][d] q[d][:] for j < n; rows of k are keyDim floats apart. `next`
+/// is where the following keys will be read, rows `stride` bytes apart.
 mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
                               const PanelShape &shape);
 
@@ -43,7 +48,8 @@ mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
 /// base-2 logits inside a fused multiply-add, so it costs no rounding.
 mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name, float c);
 
-/// accumulate(s: ptr, v: ptr, n: i64, o: ptr, alpha: ptr):
+/// accumulate(s: ptr, v: ptr, n: i64, o: ptr, alpha: ptr, next: ptr,
+/// stride: i64):
 /// o[d][:] = alpha[:] o[d][:] + sum_j v[j][d] s[j][:].
 mlir::func::FuncOp emitAccumulate(Emitter &e, llvm::StringRef name,
                                   const PanelShape &shape);

@@ -80,6 +80,12 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
           for (int64_t x = 0; x < keys; ++x)
             keyAt.push_back(e.at(k, e.mul(e.add(j, x), stride)));
           SmallVector<Value> acc(rows * keys, e.splat(0.0f));
+          // Dense rows are asked for in the order of their addresses, as the
+          // hardware's own prefetcher expects them; others row by row.
+          Value nextAt = e.at(keyAt[0], ahead);
+          Value dense = e.eq(stride, e.c(dim * bytes));
+          Value rowStep = e.select(dense, e.c(64), stride);
+          Value columnStep = e.select(dense, e.c(keys * bytes), e.c(bytes));
           // 64 bytes of every key a step.
           int64_t step =
               std::min<int64_t>(std::max<int64_t>(whole, lanes),
@@ -89,8 +95,10 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
           acc = e.loop(
               e.c(0), e.c(whole), step, acc, [&](Value d, ValueRange carried) {
                 SmallVector<Value> next(carried);
-                for (Value row : keyAt)
-                  e.prefetch(e.at(e.at(row, ahead), e.mul(d, bytes)));
+                for (size_t x = 0; x < keyAt.size(); ++x)
+                  e.prefetch(e.at(e.at(nextAt, e.mul(d, columnStep)),
+                                  e.mul(rowStep, e.c(int64_t(x)))),
+                             /*locality=*/2);
                 for (int64_t u = 0; u < step; u += lanes) {
                   SmallVector<Value> queries;
                   for (int64_t r = 0; r < rows; ++r)
@@ -158,6 +166,7 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
         Value s = args[0], v = args[2], stride = args[3], n = args[4],
               o = args[5];
         Value ahead = e.mul(stride, kRowChunk);
+        Value dense = e.eq(stride, e.c(dim * bytes));
         SmallVector<Value> alpha;
         for (int64_t r = 0; r < rows; ++r)
           alpha.push_back(e.load(e.f32(), e.at(args[6], 4 * r), 4));
@@ -188,8 +197,14 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
           acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
             SmallVector<Value> next(carried), values;
             Value vAt = e.at(e.at(v, e.mul(j, stride)), bytes * d);
-            for (int64_t at = 0; at < count * lanes * bytes; at += 64)
-              e.prefetch(e.at(e.at(vAt, ahead), at));
+            int64_t part = count * lanes * bytes;
+            Value nextAt =
+                e.select(dense,
+                         e.at(e.at(v, ahead),
+                              e.add(e.mul(n, d * bytes), e.mul(j, part))),
+                         e.at(vAt, ahead));
+            for (int64_t at = 0; at < part; at += 64)
+              e.prefetch(e.at(nextAt, at), /*locality=*/2);
             for (int64_t x = 0; x < count; ++x)
               values.push_back(
                   e.loadWideVec(keyType, e.at(vAt, bytes * x * lanes)));
