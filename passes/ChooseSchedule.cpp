@@ -5,10 +5,10 @@
 //
 // Before: kernels without a schedule. After: kernels with one.
 //
-// The cost of a row of queries is counted, not guessed: for candidate heights
-// the touched keys are counted from the closed forms at a representative
-// length, and weighed with what an outer tile costs anyway (packing the
-// queries, re-reading keys from the outer cache).
+// A tall tile re-reads keys less often, and costs a band nothing: within a
+// partial tile each panel of queries is classified again, so its waste is that
+// of a panel and a masked chunk, whatever the height. Only block lists bound
+// it: a tile lies in one row of every list.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Analysis/CaseProof.h"

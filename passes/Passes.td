@@ -24,10 +24,9 @@ def LowerToTile : Pass<"lower-to-tile", "::mlir::ModuleOp"> {
 def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
   let summary = "choose rows, chunk and proof granule of each kernel";
   let description = [{
-    Rows of a tile must divide the rows of a list's block. Wide tiles re-read
-    keys less often; narrow ones follow a band more closely. Where the proof
-    gives closed forms, both are counted at a representative length. The
-    decision and its reason stand in the attribute.
+    A tile lies in one row of every block list, so its rows divide those of the
+    lists' blocks; otherwise tall tiles re-read keys least often. The decision
+    and its reason stand in the attribute.
   }];
 }
 
