@@ -37,20 +37,17 @@ class ChooseSchedule
     int64_t rows = kMaxRows;
     std::string reason = "queries of " + std::to_string(kMaxRows) +
                          " rows re-read keys least often";
+    // A tile must lie in one row of every list.
+    int64_t common = 0;
     kernel.walk([&](tile::StreamOp stream) {
-      for (size_t list = 0; list < stream.getBlocks().size(); list += 2) {
-        int64_t blockRows = stream.getBlocks()[list];
-        // A tile must lie in one row of every list.
-        int64_t divisor = std::gcd(rows, blockRows);
-        if (blockRows < rows && blockRows % 16 == 0 && rows == kMaxRows)
-          divisor = blockRows;
-        if (divisor != rows) {
-          rows = divisor;
-          reason = "a tile lies in one row of blocks of " +
-                   std::to_string(blockRows) + " rows";
-        }
-      }
+      for (size_t list = 0; list < stream.getBlocks().size(); list += 2)
+        common = std::gcd(common, stream.getBlocks()[list]);
     });
+    if (common % kMaxRows != 0) {
+      rows = common < kMaxRows ? common : std::gcd(kMaxRows, common);
+      reason = "a tile lies in one row of blocks of " + std::to_string(common) +
+               " rows";
+    }
     kernel.setScheduleAttr(tile::ScheduleAttr::get(
         &getContext(), rows, kChunk, kMaskedChunk, kGranule,
         StringAttr::get(&getContext(), reason)));

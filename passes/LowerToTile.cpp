@@ -187,8 +187,7 @@ public:
         attrs.set("kind", builder.getStringAttr("input"));
         auto dims = dimsOf.find(argument);
         if (dims == dimsOf.end())
-          return func.emitError("argument `")
-                 << nameOf(argument) << "` is never used";
+          dims = dimsOf.try_emplace(argument, freshDims(argument)).first;
         attrs.set("dims", strings(dims->second));
         if (auto flags = flagsOf.find(argument); flags != flagsOf.end())
           attrs.set("flags", strings(flags->second));
@@ -206,6 +205,17 @@ public:
   }
 
 private:
+  /// Extents of an argument that folding left without a use: its own.
+  SmallVector<std::string> freshDims(BlockArgument argument) {
+    SmallVector<std::string> dims;
+    auto type = cast<RankedTensorType>(argument.getType());
+    for (auto [axis, extent] : llvm::enumerate(type.getShape()))
+      dims.push_back(ShapedType::isDynamic(extent)
+                         ? nameOf(argument) + "." + std::to_string(axis)
+                         : std::to_string(extent));
+    return dims;
+  }
+
   ArrayAttr strings(ArrayRef<std::string> list) {
     SmallVector<Attribute> attrs;
     for (const std::string &entry : list)

@@ -188,13 +188,13 @@ Value BodyEmitter::emitOp(Operation &op, Map &map, const PairPlace &place,
   };
   if (isa<math::ExpOp>(op))
     return onVector([&](Value x) {
-      return e.exp2(e.fmul(x, e.splat(1.4426950408889634f)));
+      return e.checkedExp2(e.fmul(x, e.splat(1.4426950408889634f)));
     });
   if (isa<math::Exp2Op>(op))
-    return onVector([&](Value x) { return e.exp2(x); });
+    return onVector([&](Value x) { return e.checkedExp2(x); });
   if (isa<math::LogOp>(op))
     return onVector([&](Value x) {
-      return e.fmul(e.log2(x), e.splat(0.6931471805599453f));
+      return e.fmul(e.checkedLog2(x), e.splat(0.6931471805599453f));
     });
   if (isa<math::TanhOp>(op))
     return onVector([&](Value x) { return e.tanh(x); });

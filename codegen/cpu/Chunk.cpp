@@ -28,7 +28,7 @@ PairPlace KernelEmitter::placeOf(size_t s, Value scratch, Value panel,
   PairPlace place;
   place.b = frame(scratch, kDocument);
   place.h = frame(scratch, kHead);
-  place.i = e.add(lane, e.splat(frame(scratch, kPosition)));
+  place.i = e.add(lane, e.splat(stream(scratch, s, kPosition)));
   place.j = key;
   place.row = e.add(inside, e.splat(row0));
   place.col = e.add(key, stream(scratch, s, kKeyBase));
@@ -155,7 +155,7 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
           };
           if (!masked)
             return fold(Value());
-          Value position = frame(scratch, kPosition);
+          Value position = stream(scratch, s, kPosition);
           Value lastRow = e.min(e.add(row, panelRows), frame(scratch, kRows));
           Certainty sure =
               certainty(s, caseIndex, scratch, e.add(position, row),

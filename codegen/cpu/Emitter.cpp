@@ -98,6 +98,7 @@ Value Emitter::fsub(Value a, Value x) {
 Value Emitter::fmul(Value a, Value x) {
   return arith::MulFOp::create(b, loc, a, x);
 }
+Value Emitter::negate(Value a) { return arith::NegFOp::create(b, loc, a); }
 Value Emitter::fdiv(Value a, Value x) {
   return arith::DivFOp::create(b, loc, a, x);
 }
@@ -111,8 +112,8 @@ Value Emitter::fmaxRaw(Value a, Value x) {
   return select(greater, a, x);
 }
 
-Value Emitter::exp2(Value x) {
-  // x = n + f, |f| <= 1/2; 2^f by a polynomial with p(0) = 1.
+Value Emitter::exp2(Value x, float c) {
+  // c x = n + f, |f| <= 1/2; 2^f by a polynomial with p(0) = 1.
   auto poly = [&](Value f) {
     const float k[] = {0.001326472731f, 0.009671512991f, 0.05550733581f,
                        0.2402224243f,   0.6931470037f,   1.0f};
@@ -125,10 +126,10 @@ Value Emitter::exp2(Value x) {
   if (target.scalef) {
     // Adding 1.5 * 2^23 rounds to an integer. The clamp keeps -inf out of the
     // subtraction and lets NaN through (fmaxRaw gives its second operand).
-    Value clamped = fmaxRaw(splat(-1000.0f), x);
-    Value magic = splat(12582912.0f);
-    Value n = fsub(fadd(clamped, magic), magic);
-    Value p = poly(fsub(clamped, n));
+    Value clamped = fmaxRaw(splat(-1000.0f / c), x);
+    Value magic = splat(12582912.0f), factor = splat(c);
+    Value n = fsub(fma(clamped, factor, magic), magic);
+    Value p = poly(fma(clamped, factor, negate(n)));
     Value allLanes = arith::ConstantIntOp::create(b, loc, -1, 16);
     Value current = arith::ConstantIntOp::create(b, loc, 4, 32);
     return LLVM::CallIntrinsicOp::create(
@@ -139,21 +140,23 @@ Value Emitter::exp2(Value x) {
   }
   // The conversion gives 0x80000000 for NaN; shifted left by 23 that is 0, so
   // the NaN of the polynomial survives the addition to the exponent.
-  Value clamped = fmaxRaw(splat(-126.0f), x);
+  Value clamped = fmaxRaw(splat(-126.0f / c), x);
+  Value scaled = c == 1.0f ? clamped : fmul(clamped, splat(c));
   Value n = LLVM::CallIntrinsicOp::create(
                 b, loc, vecI,
                 b.getStringAttr(lanes() == 8 ? "llvm.x86.avx.cvt.ps2dq.256"
                                              : "llvm.x86.sse2.cvtps2dq"),
-                ValueRange{clamped})
+                ValueRange{scaled})
                 .getResult(0);
-  Value p = poly(fsub(clamped, arith::SIToFPOp::create(b, loc, vecF, n)));
+  Value p = poly(
+      fma(clamped, splat(c), negate(arith::SIToFPOp::create(b, loc, vecF, n))));
   Value shift = arith::ConstantOp::create(
       b, loc, DenseElementsAttr::get(vecI, APInt(32, 23)));
   Value bits = add(arith::BitcastOp::create(b, loc, vecI, p),
                    arith::ShLIOp::create(b, loc, n, shift));
   Value result = arith::BitcastOp::create(b, loc, vecF, bits);
   Value tiny =
-      arith::CmpFOp::create(b, loc, CmpFPredicate::OLT, x, splat(-126.0f));
+      arith::CmpFOp::create(b, loc, CmpFPredicate::OLT, x, splat(-126.0f / c));
   return select(tiny, splat(0.0f), result);
 }
 
@@ -177,6 +180,29 @@ Value Emitter::log2(Value x) {
     p = fma(p, t2, splat(next));
   Value logM = fmul(fmul(p, t), splat(2.8853900817779268f));
   return fadd(arith::SIToFPOp::create(b, loc, vecF, e), logM);
+}
+
+Value Emitter::checkedExp2(Value x) {
+  Value large =
+      arith::CmpFOp::create(b, loc, CmpFPredicate::OGE, x, splat(128.0f));
+  return select(large, splat(std::numeric_limits<float>::infinity()),
+                exp2(select(large, splat(0.0f), x)));
+}
+
+Value Emitter::checkedLog2(Value x) {
+  const float inf = std::numeric_limits<float>::infinity();
+  auto is = [&](CmpFPredicate predicate, float value) -> Value {
+    return arith::CmpFOp::create(b, loc, predicate, x, splat(value));
+  };
+  // Subnormal numbers are scaled by 2^23 first.
+  Value small = is(CmpFPredicate::OLT, 1.17549435e-38f);
+  Value scaled = select(small, fmul(x, splat(8388608.0f)), x);
+  Value result = fsub(log2(scaled), select(small, splat(23.0f), splat(0.0f)));
+  result = select(is(CmpFPredicate::OEQ, 0.0f), splat(-inf), result);
+  result = select(is(CmpFPredicate::OEQ, inf), splat(inf), result);
+  Value noNumber = is(CmpFPredicate::ULT, 0.0f);
+  return select(noNumber, splat(std::numeric_limits<float>::quiet_NaN()),
+                result);
 }
 
 Value Emitter::tanh(Value x) {

@@ -75,14 +75,19 @@ public:
   Value fsub(Value a, Value x);
   Value fmul(Value a, Value x);
   Value fdiv(Value a, Value x);
+  Value negate(Value a);
   /// a * x + y, fused where the target can.
   Value fma(Value a, Value x, Value y);
   /// a > x ? a : x, so x where either is NaN: one instruction.
   Value fmaxRaw(Value a, Value x);
   /// 2^x for any x: 0 below -126, NaN stays NaN. Relative error 1e-7.
-  Value exp2(Value x);
-  /// log2 of positive finite x; relative error 1e-7.
+  /// Times c > 0 first, inside the multiply-adds of the range reduction.
+  Value exp2(Value x, float c = 1.0f);
+  /// log2 of positive, normal, finite x; relative error 1e-7.
   Value log2(Value x);
+  /// The same of any x.
+  Value checkedExp2(Value x);
+  Value checkedLog2(Value x);
   /// Absolute error 2e-7; +-1 far out, NaN stays NaN.
   Value tanh(Value x);
 

@@ -26,7 +26,6 @@ enum FrameWord : int64_t {
   kRows,      ///< rows of the tile
   kNq,        ///< queries of the document
   kQueryBase, ///< storage row of the document's first query
-  kPosition,  ///< position of row kRow0
   kPanels,    ///< panels in use
   kSplit,     ///< this split of the keys ...
   kSplits,    ///< ... of so many
@@ -42,9 +41,10 @@ enum StreamWord : int64_t {
   kValueAt,   ///< address of value 0
   kKeyStride, ///< bytes
   kValueStride,
-  kNk,      ///< keys of the document
-  kKeyBase, ///< storage index of key 0
-  kClipLo,  ///< keys of this split
+  kNk,       ///< keys of the document
+  kPosition, ///< position of row kRow0 over these keys
+  kKeyBase,  ///< storage index of key 0
+  kClipLo,   ///< keys of this split
   kClipHi,
   kStreamWords
 };

@@ -163,6 +163,8 @@ private:
   /// `logitFactor` > 0 times the score; the sign of a scale goes into q.
   bool plainScores;
   float queryFactor, logitFactor;
+  /// The natural logit is this times the score.
+  float naturalFactor;
   std::vector<StreamCode> streams;
   ScratchLayout layout;
 

@@ -119,14 +119,14 @@ void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
       Value area = e.at(scratch, layout.stream[s]);
       e.storeI64(keyBase(s), area, kKeyBase);
       e.storeI64(keys(s), area, kNk);
+      Value offset = e.sub(keys(s), docQ);
+      if (fold.getOffsets())
+        offset = BodyEmitter(e, interface, slots)
+                     .tableEntry(argument(fold.getOffsets()), {document});
+      else if (fold.getTopLeft())
+        offset = e.c(0);
+      e.storeI64(e.add(first, offset), area, kPosition);
     }
-    Value offset = e.sub(keys(0), docQ);
-    if (fold.getOffsets())
-      offset = BodyEmitter(e, interface, slots)
-                   .tableEntry(argument(fold.getOffsets()), {document});
-    else if (fold.getTopLeft())
-      offset = e.c(0);
-    setFrame(scratch, kPosition, e.add(first, offset));
     body();
   };
 
@@ -148,42 +148,69 @@ void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
     Value entry = bodies.tableEntry(argument(table), {d});
     return e.min(e.max(entry, e.c(0)), limit);
   };
-  SmallVector<Value> found = e.whileLoop(
-      {e.c(0), documents},
-      [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
-      [&](ValueRange range) -> SmallVector<Value> {
-        Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
-        Value below = e.le(startOf(cuQ, middle, nq), row0);
-        return {e.select(below, middle, range[0]),
-                e.select(below, range[1], middle)};
-      });
+  // Rows of no document see no key.
+  auto blank = [&](Value from, Value to) {
+    e.ifThen(e.lt(from, to), [&] {
+      place(
+          e.c(0), from, e.sub(to, from), to, e.c(0),
+          [&](size_t) -> Value { return e.c(0); },
+          [&](size_t) -> Value { return e.c(0); });
+    });
+  };
   Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
-  e.whileLoop(
-      {found[0]},
-      [&](ValueRange d) {
-        Value inRange = e.lt(d[0], documents);
-        Value index = e.min(d[0], e.max(e.add(documents, -1), e.c(0)));
-        return e.band(inRange, e.lt(startOf(cuQ, index, nq), rowEnd));
-      },
-      [&](ValueRange d) -> SmallVector<Value> {
-        Value next = e.add(d[0], 1);
-        Value qLo = startOf(cuQ, d[0], nq), qHi = startOf(cuQ, next, nq);
-        Value kLo = startOf(cuK, d[0], nk), kHi = startOf(cuK, next, nk);
-        Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
-        Value raw = bodies.tableEntry(argument(cuQ), {next});
-        Value rawLo = bodies.tableEntry(argument(cuQ), {d[0]});
-        setFrame(scratch, kDocument, d[0]);
-        setFrame(scratch, kRow0, row0);
-        e.ifThen(e.bor(e.bor(e.lt(raw, rawLo), e.lt(nq, raw)), e.lt(kHi, kLo)),
-                 [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, raw); });
-        e.ifThen(e.lt(from, to), [&] {
-          place(
-              d[0], e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
-              [&](size_t) -> Value { return kLo; },
-              [&](size_t) -> Value { return e.max(e.sub(kHi, kLo), e.c(0)); });
+  for (StreamCode &stream : streams)
+    nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  auto visit = [&] {
+    SmallVector<Value> found = e.whileLoop(
+        {e.c(0), documents},
+        [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
+        [&](ValueRange range) -> SmallVector<Value> {
+          Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
+          Value below = e.le(startOf(cuQ, middle, nq), row0);
+          return {e.select(below, middle, range[0]),
+                  e.select(below, range[1], middle)};
         });
-        return {next};
-      });
+    // Next document, and the first row not yet written.
+    SmallVector<Value> last = e.whileLoop(
+        {found[0], row0},
+        [&](ValueRange state) {
+          Value inRange = e.lt(state[0], documents);
+          Value index = e.min(state[0], e.add(documents, -1));
+          return e.band(inRange, e.lt(startOf(cuQ, index, nq), rowEnd));
+        },
+        [&](ValueRange state) -> SmallVector<Value> {
+          Value d = state[0], next = e.add(d, 1);
+          Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
+          Value kLo = startOf(cuK, d, nk), kHi = startOf(cuK, next, nk);
+          Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
+          auto raw = [&](Value table, Value at) {
+            return bodies.tableEntry(argument(table), {at});
+          };
+          setFrame(scratch, kDocument, d);
+          setFrame(scratch, kRow0, row0);
+          auto leaves = [&](Value lo, Value hi, Value limit) {
+            return e.bor(e.lt(lo, e.c(0)),
+                         e.bor(e.lt(hi, lo), e.lt(limit, hi)));
+          };
+          Value qEnd = raw(cuQ, next), kEnd = raw(cuK, next);
+          e.ifThen(leaves(raw(cuQ, d), qEnd, nq),
+                   [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, qEnd); });
+          e.ifThen(leaves(raw(cuK, d), kEnd, nk),
+                   [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, kEnd); });
+          blank(state[1], e.min(from, rowEnd));
+          e.ifThen(e.lt(from, to), [&] {
+            place(
+                d, e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
+                [&](size_t) -> Value { return kLo; },
+                [&](size_t) -> Value {
+                  return e.max(e.sub(kHi, kLo), e.c(0));
+                });
+          });
+          return {next, e.max(state[1], e.max(from, to))};
+        });
+    blank(last[1], rowEnd);
+  };
+  e.ifThen(e.lt(e.c(0), documents), visit, [&] { blank(row0, rowEnd); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -238,23 +265,23 @@ std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
                                                     Value m, Value l) {
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   Value scale = e.splat(1.0f);
-  m = e.fmul(m, e.splat(logitFactor));
+  m = e.fmul(m, e.splat(naturalFactor));
   if (Value sink = storeOp.getSink()) {
     // One more logit, with value zero.
     Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
-    Value logit = e.splat(e.fmul(entry, e.cf(kLog2e)));
+    Value logit = e.splat(entry);
     Value top = e.fmaxRaw(logit, m);
     Value none = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ,
                                        top, minusInf);
     Value shift = e.select(none, e.splat(0.0f), top);
-    scale = e.exp2(e.fsub(m, shift));
-    l = e.fma(l, scale, e.exp2(e.fsub(logit, shift)));
+    scale = e.exp2(e.fsub(m, shift), kLog2e);
+    l = e.fma(l, scale, e.exp2(e.fsub(logit, shift), kLog2e));
     m = top;
   }
   Value empty = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, l,
                                       e.splat(0.0f));
   Value inverse = e.select(empty, e.splat(0.0f), e.fdiv(scale, l));
-  Value finite = e.fmul(e.fadd(m, e.log2(l)), e.splat(kLn2));
+  Value finite = e.fma(e.log2(l), e.splat(kLn2), m);
   Value lse = e.select(empty, minusInf, finite);
   // log2 works on the bits: give back NaN.
   Value odd =
@@ -443,8 +470,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                       });
                   Value none = arith::CmpFOp::create(
                       e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-                  Value shift = e.fmul(e.select(none, e.splat(0.0f), top[0]),
-                                       e.splat(-logitFactor));
+                  Value shift = e.select(none, e.splat(0.0f), top[0]);
                   e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
                   Value sumAt = e.at(e.at(scratch, layout.sum), at);
                   e.store(e.splat(0.0f), sumAt, 4);
@@ -457,8 +483,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                     Value from = partial(split);
                     Value m =
                         e.loadVec(e.at(e.at(from, rows * shape.valueDim), at));
-                    Value weight =
-                        e.exp2(e.fadd(e.fmul(m, e.splat(logitFactor)), shift));
+                    Value weight = e.exp2(e.fsub(m, shift), logitFactor);
                     Value l = e.loadVec(
                         e.at(e.at(from, rows * (shape.valueDim + 1)), at));
                     e.store(e.fma(l, weight, e.loadVec(sumAt)), sumAt, 4);

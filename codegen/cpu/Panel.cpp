@@ -279,10 +279,8 @@ func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name, float c) {
           Value none = arith::CmpFOp::create(
               e.b, e.loc, arith::CmpFPredicate::OEQ, best[v],
               e.splat(-std::numeric_limits<float>::infinity()));
-          shift.push_back(
-              e.fmul(e.select(none, e.splat(0.0f), best[v]), e.splat(-c)));
-          // The rounding of c m must be that of the weights it meets.
-          alpha.push_back(e.exp2(e.fadd(e.fmul(old[v], e.splat(c)), shift[v])));
+          shift.push_back(e.select(none, e.splat(0.0f), best[v]));
+          alpha.push_back(e.exp2(e.fsub(old[v], shift[v]), c));
         }
         storePanel(e, alpha, args[4]);
 
@@ -291,7 +289,7 @@ func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name, float c) {
           Value row = rowAt(j, u);
           SmallVector<Value> weights;
           for (auto [v, value] : llvm::enumerate(loadPanel(e, row))) {
-            weights.push_back(e.exp2(e.fma(value, e.splat(c), shift[v])));
+            weights.push_back(e.exp2(e.fsub(value, shift[v]), c));
             sums[v] = e.fadd(sums[v], weights.back());
           }
           storePanel(e, weights, row);

@@ -221,7 +221,7 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
         }
         auto maskedRun = [&](Value from, Value to) {
           chunks(from, to, maskedStep, [&](Value key, Value n) {
-            Value position = frame(scratch, kPosition);
+            Value position = stream(scratch, s, kPosition);
             Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
             Certainty sure =
                 certainty(s, caseIndex, scratch, position, last, key, n);

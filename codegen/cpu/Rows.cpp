@@ -263,17 +263,16 @@ func::FuncOp KernelEmitter::emitRowSoftmax() {
         e.store(best, args[2], 4);
         Value none = arith::CmpFOp::create(
             e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
-        Value c = e.splat(logitFactor);
-        Value shift = e.fmul(e.splat(e.select(none, e.cf(0.0f), best)),
-                             e.splat(-logitFactor));
+        Value shift = e.splat(e.select(none, e.cf(0.0f), best));
         Value alpha = vector::ExtractOp::create(
-            e.b, e.loc, e.exp2(e.fadd(e.fmul(e.splat(old), c), shift)),
+            e.b, e.loc, e.exp2(e.fsub(e.splat(old), shift), logitFactor),
             ArrayRef<int64_t>{0});
         e.store(alpha, args[4], 4);
         SmallVector<Value> sum =
             e.loop(e.c(0), n, lanes, {e.splat(0.0f)},
                    [&](Value j, ValueRange carried) -> SmallVector<Value> {
-                     Value weight = e.exp2(e.fma(e.loadVec(at(j)), c, shift));
+                     Value weight =
+                         e.exp2(e.fsub(e.loadVec(at(j)), shift), logitFactor);
                      e.store(weight, at(j), 4);
                      return {e.fadd(carried[0], weight)};
                    });
@@ -305,7 +304,7 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
     place.b = frame(scratch, kDocument);
     place.h = e.add(frame(scratch, kHead), e.udiv(row, nq));
     place.row = e.urem(row, nq);
-    place.i = e.add(frame(scratch, kPosition), place.row);
+    place.i = e.add(stream(scratch, s, kPosition), place.row);
     place.j = lane;
     place.col = e.add(inside, e.splat(stream(scratch, s, kKeyBase)));
     Value at = e.at(scoreRow, e.mul(j, 4));
@@ -464,7 +463,7 @@ func::FuncOp KernelEmitter::emitRowFinish() {
 /// row_merge(scratch, partials, stride, splits): folds the partials of a tile
 /// into o, m, l.
 func::FuncOp KernelEmitter::emitRowMerge() {
-  int64_t span = maxPanels * panelRows * 4;
+  int64_t span = spanRows * 4;
   return e.function(
       named("row_merge"), {e.ptr(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
@@ -485,8 +484,7 @@ func::FuncOp KernelEmitter::emitRowMerge() {
               });
           Value none = arith::CmpFOp::create(
               e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-          Value shift = e.fmul(e.splat(e.select(none, e.cf(0.0f), top[0])),
-                               e.splat(-logitFactor));
+          Value shift = e.splat(e.select(none, e.cf(0.0f), top[0]));
           Value out = e.at(e.at(scratch, layout.output),
                            e.mul(row, 4 * shape.valueDim));
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
@@ -497,9 +495,7 @@ func::FuncOp KernelEmitter::emitRowMerge() {
               [&](Value split, ValueRange l) -> SmallVector<Value> {
                 Value m = scalar(split, span * shape.valueDim);
                 Value weight = vector::ExtractOp::create(
-                    e.b, e.loc,
-                    e.exp2(
-                        e.fadd(e.splat(e.fmul(m, e.cf(logitFactor))), shift)),
+                    e.b, e.loc, e.exp2(e.fsub(e.splat(m), shift), logitFactor),
                     ArrayRef<int64_t>{0});
                 Value from =
                     e.at(partial(split, 0), e.mul(row, 4 * shape.valueDim));

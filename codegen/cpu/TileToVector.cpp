@@ -46,6 +46,9 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
   plainScores = llvm::all_of(streams, [&](StreamCode &stream) {
     return !stream.edge && stream.op.getScale().convertToDouble() == scale;
   });
+  // The clamp of the exponential divides by it.
+  if (std::fabs(scale) < 1e-30)
+    plainScores = false;
   queryFactor = !plainScores ? 1.0f : scale > 0 ? 1.0f : scale < 0 ? -1.0f : 0;
   logitFactor =
       plainScores && scale != 0 ? float(std::fabs(scale) * M_LOG2E) : kLog2e;
@@ -144,6 +147,19 @@ FailureOr<EntryPoints> cpu::emitKernel(tile::KernelOp kernel,
                                        StringRef prefix, ModuleOp module) {
   if (!kernel.getSchedule())
     return kernel.emitOpError("expected a schedule before code generation");
+  tile::FoldOp fold = *kernel.getOps<tile::FoldOp>().begin();
+  Type stored;
+  for (Value value : fold.getStreams()) {
+    auto stream = value.getDefiningOp<tile::StreamOp>();
+    for (Value tensor : {stream.getKey(), stream.getValue()}) {
+      Type element = getElementTypeOrSelf(tensor.getType());
+      if (stored && element != stored)
+        return stream.emitOpError("expected keys and values of one type on "
+                                  "target `cpu`, but got ")
+               << stored << " and " << element;
+      stored = element;
+    }
+  }
   kernel.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect,
                     cf::ControlFlowDialect, func::FuncDialect,

@@ -127,65 +127,72 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
         Value clipLo = e.min(nk, e.mul(share, frame(scratch, kSplit)));
         e.storeI64(clipLo, area, kClipLo);
         e.storeI64(e.min(nk, e.add(clipLo, share)), area, kClipHi);
-        for (func::FuncOp ranges : streams[s].ranges)
-          if (ranges)
-            e.call(ranges, {scratch});
+        auto visit = [&] {
+          for (func::FuncOp ranges : streams[s].ranges)
+            if (ranges)
+              e.call(ranges, {scratch});
 
-        if (lists == 0) {
-          if (!streams[s].process.empty())
-            e.call(streams[s].process[0], {scratch, e.c(0), nk});
-          return {};
-        }
+          if (lists == 0) {
+            if (!streams[s].process.empty())
+              e.call(streams[s].process[0], {scratch, e.c(0), nk});
+            return;
+          }
 
-        for (size_t list = 0; list < lists; ++list) {
-          Value state = e.at(scratch, layout.list[s][list]);
-          Value start = op.getStarts()[list], count = op.getCounts()[list];
-          Value listHeads = tensorSlot(slots, start, 2);
-          Value heads = tensorSlot(slots, fold.getQuery(), 2);
-          // The list's head axis is 1, Hkv or Hq; all divide Hq.
-          Value head = e.udiv(frame(scratch, kHead), e.udiv(heads, listHeads));
-          Value entry = e.min(batch, e.add(tensorSlot(slots, start, 1), -1));
-          Value row =
-              e.udiv(frame(scratch, kRow0), e.c(op.getBlocks()[2 * list]));
-          auto wordOf = [&](Value tensor) -> Value {
-            Value value =
-                e.load(e.i32(), tensorAt(slots, tensor, {entry, head, row}));
-            return arith::ExtSIOp::create(e.b, e.loc, e.i64(), value);
-          };
-          Value first = wordOf(start), number = wordOf(count);
-          Value capacity = tensorSlot(slots, op.getCols()[list], 1);
-          Value good = e.band(e.band(e.le(e.c(0), first), e.le(e.c(0), number)),
-                              e.le(e.add(first, number), capacity));
-          e.ifThen(e.bnot(good), [&] {
-            emitReport(scratch, FIL_ABI_LIST_OUT_OF_ARRAY, number);
-          });
-          e.storeI64(e.select(good, first, e.c(0)), state, kNext);
-          e.storeI64(e.select(good, e.add(first, number), e.c(0)), state, kEnd);
-          e.storeI64(e.c(-1), state, kPrevious);
-          e.call(advance[list], {scratch});
-        }
-        e.whileLoop(
-            {e.c(0)}, [&](ValueRange at) { return e.lt(at[0], nk); },
-            [&](ValueRange at) -> SmallVector<Value> {
-              Value members = e.c(0), end = nk;
-              for (size_t list = 0; list < lists; ++list) {
-                Value state = e.at(scratch, layout.list[s][list]);
-                e.ifThen(e.le(e.loadI64(state, kBlockHi), at[0]),
-                         [&] { e.call(advance[list], {scratch}); });
-                Value lo = e.loadI64(state, kBlockLo);
-                Value inside = e.le(lo, at[0]);
-                members =
-                    e.bor(members, e.select(inside, e.c(1ll << list), e.c(0)));
-                end = e.min(end,
-                            e.select(inside, e.loadI64(state, kBlockHi), lo));
-              }
-              for (auto [k, caseOp] : llvm::enumerate(streams[s].cases))
-                e.ifThen(e.eq(members, e.c(int64_t(caseOp.getMembers()))),
-                         [&, k = k] {
-                           e.call(streams[s].process[k], {scratch, at[0], end});
-                         });
-              return {end};
+          for (size_t list = 0; list < lists; ++list) {
+            Value state = e.at(scratch, layout.list[s][list]);
+            Value start = op.getStarts()[list], count = op.getCounts()[list];
+            Value listHeads = tensorSlot(slots, start, 2);
+            Value heads = tensorSlot(slots, fold.getQuery(), 2);
+            // The list's head axis is 1, Hkv or Hq; all divide Hq.
+            Value head =
+                e.udiv(frame(scratch, kHead), e.udiv(heads, listHeads));
+            Value entry = e.min(batch, e.add(tensorSlot(slots, start, 1), -1));
+            Value row =
+                e.udiv(frame(scratch, kRow0), e.c(op.getBlocks()[2 * list]));
+            auto wordOf = [&](Value tensor) -> Value {
+              Value value =
+                  e.load(e.i32(), tensorAt(slots, tensor, {entry, head, row}));
+              return arith::ExtSIOp::create(e.b, e.loc, e.i64(), value);
+            };
+            Value first = wordOf(start), number = wordOf(count);
+            Value capacity = tensorSlot(slots, op.getCols()[list], 1);
+            Value good =
+                e.band(e.band(e.le(e.c(0), first), e.le(e.c(0), number)),
+                       e.le(e.add(first, number), capacity));
+            e.ifThen(e.bnot(good), [&] {
+              emitReport(scratch, FIL_ABI_LIST_OUT_OF_ARRAY, number);
             });
+            e.storeI64(e.select(good, first, e.c(0)), state, kNext);
+            e.storeI64(e.select(good, e.add(first, number), e.c(0)), state,
+                       kEnd);
+            e.storeI64(e.c(-1), state, kPrevious);
+            e.call(advance[list], {scratch});
+          }
+          e.whileLoop(
+              {e.c(0)}, [&](ValueRange at) { return e.lt(at[0], nk); },
+              [&](ValueRange at) -> SmallVector<Value> {
+                Value members = e.c(0), end = nk;
+                for (size_t list = 0; list < lists; ++list) {
+                  Value state = e.at(scratch, layout.list[s][list]);
+                  e.ifThen(e.le(e.loadI64(state, kBlockHi), at[0]),
+                           [&] { e.call(advance[list], {scratch}); });
+                  Value lo = e.loadI64(state, kBlockLo);
+                  Value inside = e.le(lo, at[0]);
+                  members = e.bor(members,
+                                  e.select(inside, e.c(1ll << list), e.c(0)));
+                  end = e.min(end,
+                              e.select(inside, e.loadI64(state, kBlockHi), lo));
+                }
+                for (auto [k, caseOp] : llvm::enumerate(streams[s].cases))
+                  e.ifThen(
+                      e.eq(members, e.c(int64_t(caseOp.getMembers()))),
+                      [&, k = k] {
+                        e.call(streams[s].process[k], {scratch, at[0], end});
+                      });
+                return {end};
+              });
+        };
+        e.ifThen(e.lt(e.c(0), nk), visit);
         return {};
       });
 }
