@@ -52,6 +52,7 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
   queryFactor = !plainScores ? 1.0f : scale > 0 ? 1.0f : scale < 0 ? -1.0f : 0;
   logitFactor =
       plainScores && scale != 0 ? float(std::fabs(scale) * M_LOG2E) : kLog2e;
+  naturalFactor = plainScores ? float(std::fabs(scale)) : 1.0f;
   maxPanels = llvm::divideCeil(schedule.getRows(), panelRows);
   spanRows = std::max(maxPanels * panelRows, kMaxHeld);
 }
