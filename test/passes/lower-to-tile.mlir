@@ -106,3 +106,20 @@ func.func @documents(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %cu: te
   %o, %lse = attn.finalize %p sink(%sink : tensor<?xf32>) : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
   return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
 }
+
+// -----
+
+// A table that folding left without a use keeps an extent of its own.
+// CHECK-LABEL: tile.kernel @unused_table
+//  CHECK-SAME:   {dims = ["unused.0"], kind = "input", name = "unused"}
+func.func @unused_table(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %t: tensor<?xi32> {attn.name = "unused"}) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %c = arith.cmpi sle, %j, %i : i64
+    attn.yield %c : i1
+  }
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
