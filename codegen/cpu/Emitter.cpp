@@ -367,6 +367,13 @@ Value Emitter::loadWideVec(Type element, Value pointer) {
   return widen(*this, element, pointer, /*vector=*/true);
 }
 
+std::array<Value, 2> Emitter::loadWidePair(Value pointer) {
+  Type words = vec(i32());
+  Value both = load(words, pointer, /*align=*/2);
+  Bits k{*this, words};
+  return {k.toFloat(k.shl(both, 16)), k.toFloat(band(both, k.c(0xffff0000u)))};
+}
+
 void Emitter::storeNarrow(Type element, Value value, Value pointer) {
   unsigned align = bytesOf(element);
   if (element.isF32())

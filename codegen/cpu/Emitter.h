@@ -17,6 +17,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
+#include <array>
 
 namespace filigree::cpu {
 
@@ -108,6 +109,8 @@ public:
   Value loadWide(Type element, Value pointer);
   /// `lanes` elements widened to f32.
   Value loadWideVec(Type element, Value pointer);
+  /// 2 `lanes` bf16 widened: those at even places, those at odd places.
+  std::array<Value, 2> loadWidePair(Value pointer);
   /// Round to nearest even into `element`, store.
   void storeNarrow(Type element, Value value, Value pointer);
   static int64_t bytesOf(Type element) {

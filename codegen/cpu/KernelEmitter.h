@@ -33,9 +33,10 @@
 
 namespace filigree::cpu {
 
-/// Most rows held at once where queries are few, and keys of their chunks.
+/// Most rows held at once where queries are few, and bytes of an element of
+/// the keys times the keys of their chunks.
 inline constexpr int64_t kMaxHeld = 32;
-inline constexpr int64_t kRowChunk = 64;
+inline constexpr int64_t kRowChunkBytes = 256;
 
 /// ln 2 and 1 / ln 2.
 inline constexpr float kLn2 = 0.6931471805599453f;
@@ -112,7 +113,7 @@ private:
   // Rows.cpp
   mlir::func::FuncOp emitRowScores(int64_t rows);
   mlir::func::FuncOp emitRowAccumulate(int64_t rows, bool safe);
-  mlir::func::FuncOp emitRowSoftmax();
+  mlir::func::FuncOp emitRowSoftmax(int64_t rows);
   void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
                      Value scoreRow, Value key, Value n);
   mlir::func::FuncOp emitRowChunk(size_t s, int caseIndex);
@@ -120,8 +121,13 @@ private:
   mlir::func::FuncOp emitRowFinish();
   mlir::func::FuncOp emitRowMerge();
   void emitRowFunctions();
-  /// Floats between the scores of two held rows.
-  int64_t rowStride() const { return kRowChunk; }
+  bool inPairs(int64_t dim) const;
+  Value placeInRow(Value d, int64_t dim);
+  llvm::SmallVector<Value> loadRow(Value at, int64_t count, int64_t dim);
+  /// Keys of a chunk, and floats between the scores of two held rows.
+  int64_t rowChunk() const {
+    return kRowChunkBytes / Emitter::bytesOf(keyType);
+  }
 
   // Outer.cpp
   /// Heads held at once if the queries are few, else 0.
@@ -170,8 +176,8 @@ private:
 
   mlir::func::FuncOp scores, softmax, accumulate, accumulateSafe, finite,
       packQueries, unpackOutput, widenKeys, widenValues, normalize, seek,
-      tileFunc, finish, rowScoresMany, rowScoresOne, rowSoftmax, rowBegin,
-      rowFinish, rowMerge;
+      tileFunc, finish, rowScoresMany, rowScoresOne, rowSoftmaxMany,
+      rowSoftmaxOne, rowBegin, rowFinish, rowMerge;
   /// [1]: where a mask is.
   mlir::func::FuncOp rowAccumulateMany[2], rowAccumulateOne[2];
 };

@@ -73,13 +73,16 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
           Value kRow = e.at(k, e.mul(j, 4 * dim));
           Value sRow = e.at(s, e.mul(j, rowBytes));
           auto rowAt = [&](int64_t r) { return e.at(sRow, r * rowBytes); };
-          for (int64_t from = 0; from < dim; from += segment) {
-            int64_t to = std::min(dim, from + segment), length = to - from;
-            int64_t unroll = 16;
+          // Dimensions [from, from + length); all but the first segment add to
+          // what the one before left.
+          auto sumSegment = [&](Value from, int64_t length, Value isFirst) {
+            // Few keys have fewer sums to hide: their code stays small.
+            int64_t unroll = rows == microRows(e.target) ? 16 : 4;
             while (length % unroll != 0)
               unroll /= 2;
             SmallVector<Value> acc = e.loop(
-                e.c(from), e.c(to), unroll, zeros(e, rows * kPanelVectors),
+                from, e.add(from, length), unroll,
+                zeros(e, rows * kPanelVectors),
                 [&](Value d, ValueRange carried) {
                   SmallVector<Value> next(carried);
                   Value kAt = e.at(kRow, e.mul(d, 4));
@@ -102,15 +105,25 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
                         loadPanel(e, e.at(qAt, u * rowBytes)));
                   return next;
                 });
-            for (int64_t r = 0; r < rows; ++r) {
-              SmallVector<Value> sum(
-                  ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors));
-              if (from > 0)
-                for (auto [v, value] : llvm::enumerate(loadPanel(e, rowAt(r))))
-                  sum[v] = e.fadd(sum[v], value);
-              storePanel(e, sum, rowAt(r));
-            }
-          }
+            auto store = [&](bool adds) {
+              for (int64_t r = 0; r < rows; ++r) {
+                SmallVector<Value> sum(
+                    ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors));
+                if (adds)
+                  for (auto [v, old] : llvm::enumerate(loadPanel(e, rowAt(r))))
+                    sum[v] = e.fadd(sum[v], old);
+                storePanel(e, sum, rowAt(r));
+              }
+            };
+            e.ifThen(
+                isFirst, [&] { store(false); }, [&] { store(true); });
+          };
+          int64_t whole = dim / segment * segment;
+          e.loop(e.c(0), e.c(whole), segment, [&](Value from) {
+            sumSegment(from, segment, e.eq(from, e.c(0)));
+          });
+          if (whole < dim)
+            sumSegment(e.c(whole), dim - whole, e.truth(whole == 0));
         };
         // Whole groups, then groups of 4, then single keys.
         Value done = e.c(0);

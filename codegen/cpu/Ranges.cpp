@@ -191,7 +191,7 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
           Value width = e.c(step);
           if (canHold)
             width = e.select(e.eq(frame(scratch, kPack), e.c(0)), width,
-                             e.c(kRowChunk));
+                             e.c(rowChunk()));
           e.loop(from, to, width,
                  [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
         };

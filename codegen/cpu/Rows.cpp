@@ -8,6 +8,10 @@
 // head dimension, and the query heads that share a key head are held together:
 // row r is query r % Nq of head kHead + r / Nq.
 //
+// Two bf16 are widened by one shift and one mask of the word that holds both,
+// which leaves the even elements of a block in one vector and the odd ones in
+// the next. q and o are kept in that order too, see `placeInRow`.
+//
 //   row_chunk(scratch, key, n):
 //     K, V rows of [key, key + n)
 //     for R rows at a time:   s[r][j] = q[r] . k[j]      4 keys x R rows
@@ -57,6 +61,38 @@ static Value sumLanesOfAll(Emitter &e, SmallVector<Value> vectors) {
   return vectors[0];
 }
 
+/// Whether rows of `dim` elements are widened by pairs.
+bool KernelEmitter::inPairs(int64_t dim) const {
+  return keyType.isBF16() && dim % (2 * e.target.lanes) == 0;
+}
+
+/// Where element `d` of a row of `dim` is kept.
+Value KernelEmitter::placeInRow(Value d, int64_t dim) {
+  if (!inPairs(dim))
+    return d;
+  int64_t lanes = e.lanes();
+  Value inner = e.urem(d, e.c(2 * lanes));
+  Value odd = e.urem(inner, e.c(2));
+  return e.add(e.add(e.sub(d, inner), e.mul(odd, lanes)),
+               e.udiv(inner, e.c(2)));
+}
+
+/// `count` vectors of a stored row of `dim` elements, in the order of
+/// `placeInRow`.
+SmallVector<Value> KernelEmitter::loadRow(Value at, int64_t count,
+                                          int64_t dim) {
+  int64_t lanes = e.lanes(), bytes = Emitter::bytesOf(keyType);
+  SmallVector<Value> vectors;
+  for (int64_t x = 0; x < count; x += inPairs(dim) ? 2 : 1) {
+    Value from = e.at(at, bytes * x * lanes);
+    if (inPairs(dim))
+      llvm::append_range(vectors, e.loadWidePair(from));
+    else
+      vectors.push_back(e.loadWideVec(keyType, from));
+  }
+  return vectors;
+}
+
 //===----------------------------------------------------------------------===//
 // The two products
 //===----------------------------------------------------------------------===//
@@ -74,7 +110,7 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], stride = args[2], n = args[3],
               s = args[4];
-        Value ahead = e.mul(stride, kRowChunk);
+        Value ahead = e.mul(stride, rowChunk());
         auto micro = [&](Value j, int64_t keys) {
           SmallVector<Value> keyAt;
           for (int64_t x = 0; x < keys; ++x)
@@ -90,8 +126,9 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
           int64_t step =
               std::min<int64_t>(std::max<int64_t>(whole, lanes),
                                 std::max<int64_t>(lanes, 64 / bytes));
-          while (step > lanes && whole % step != 0)
-            step -= lanes;
+          int64_t held = inPairs(dim) ? 2 : 1;
+          while (step > held * lanes && whole % step != 0)
+            step -= held * lanes;
           acc = e.loop(
               e.c(0), e.c(whole), step, acc, [&](Value d, ValueRange carried) {
                 SmallVector<Value> next(carried);
@@ -99,18 +136,22 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
                   e.prefetch(e.at(e.at(nextAt, e.mul(d, columnStep)),
                                   e.mul(rowStep, e.c(int64_t(x)))),
                              /*locality=*/2);
-                for (int64_t u = 0; u < step; u += lanes) {
+                int64_t vectors = step / lanes;
+                for (int64_t u = 0; u < vectors; u += held) {
                   SmallVector<Value> queries;
                   for (int64_t r = 0; r < rows; ++r)
-                    queries.push_back(e.loadVec(
-                        e.at(e.at(q, e.mul(d, 4)), 4 * (r * dim + u))));
+                    for (int64_t y = u; y < u + held; ++y)
+                      queries.push_back(e.loadVec(e.at(
+                          e.at(q, e.mul(d, 4)), 4 * (r * dim + y * lanes))));
                   for (int64_t x = 0; x < keys; ++x) {
-                    Value key = e.loadWideVec(
-                        keyType,
-                        e.at(e.at(keyAt[x], e.mul(d, bytes)), bytes * u));
-                    for (int64_t r = 0; r < rows; ++r)
-                      next[r * keys + x] =
-                          e.fma(queries[r], key, next[r * keys + x]);
+                    SmallVector<Value> key =
+                        loadRow(e.at(e.at(keyAt[x], e.mul(d, bytes)),
+                                     bytes * u * lanes),
+                                held, dim);
+                    for (int64_t y = 0; y < held; ++y)
+                      for (int64_t r = 0; r < rows; ++r)
+                        next[r * keys + x] = e.fma(queries[r * held + y],
+                                                   key[y], next[r * keys + x]);
                   }
                 }
                 return next;
@@ -165,7 +206,7 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[2], stride = args[3], n = args[4],
               o = args[5];
-        Value ahead = e.mul(stride, kRowChunk);
+        Value ahead = e.mul(stride, rowChunk());
         Value dense = e.eq(stride, e.c(dim * bytes));
         SmallVector<Value> alpha;
         for (int64_t r = 0; r < rows; ++r)
@@ -205,9 +246,7 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
                          e.at(vAt, ahead));
             for (int64_t at = 0; at < part; at += 64)
               e.prefetch(e.at(nextAt, at), /*locality=*/2);
-            for (int64_t x = 0; x < count; ++x)
-              values.push_back(
-                  e.loadWideVec(keyType, e.at(vAt, bytes * x * lanes)));
+            llvm::append_range(values, loadRow(vAt, count, dim));
             for (int64_t r = 0; r < rows; ++r) {
               Value p = e.splat(weight(r, j));
               for (int64_t x = 0; x < count; ++x)
@@ -240,44 +279,65 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
 // Softmax
 //===----------------------------------------------------------------------===//
 
-/// row_softmax(s, n, m, l, alpha): as softmax of a panel, keys in the lanes;
-/// s beyond n, up to a whole vector, is -inf.
-func::FuncOp KernelEmitter::emitRowSoftmax() {
+/// row_softmax_<rows>(s, s_stride, n, m, l, alpha): as softmax of a panel, keys
+/// in the lanes; s beyond n, up to a whole vector, is -inf. Rows go side by
+/// side, so that one does not wait for the other's chain.
+func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
   int64_t lanes = e.lanes();
   return e.function(
-      named("row_softmax"), {e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
+      named("row_softmax_" + Twine(rows)),
+      {e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
-        Value s = args[0], n = args[1];
-        auto at = [&](Value j) { return e.at(s, e.mul(j, 4)); };
+        Value n = args[2];
+        auto at = [&](int64_t r, Value j) {
+          return e.at(args[0], e.add(e.mul(args[1], e.c(r)), e.mul(j, 4)));
+        };
+        auto ofRow = [&](int64_t arg, int64_t r) {
+          return e.at(args[arg], 4 * r);
+        };
         Value minusInf = e.cf(-std::numeric_limits<float>::infinity());
-        Value old = e.load(e.f32(), args[2], 4);
+        SmallVector<Value> old;
+        for (int64_t r = 0; r < rows; ++r)
+          old.push_back(e.splat(e.load(e.f32(), ofRow(3, r), 4)));
         SmallVector<Value> top =
-            e.loop(e.c(0), n, lanes, {e.splat(old)},
-                   [&](Value j, ValueRange carried) -> SmallVector<Value> {
-                     return {e.fmaxRaw(e.loadVec(at(j)), carried[0])};
+            e.loop(e.c(0), n, lanes, old, [&](Value j, ValueRange carried) {
+              SmallVector<Value> next;
+              for (int64_t r = 0; r < rows; ++r)
+                next.push_back(e.fmaxRaw(e.loadVec(at(r, j)), carried[r]));
+              return next;
+            });
+        SmallVector<Value> shift, alpha;
+        for (int64_t r = 0; r < rows; ++r) {
+          // maxnum: a NaN score may be lost here; exp2 below keeps it.
+          Value best = vector::ReductionOp::create(
+              e.b, e.loc, vector::CombiningKind::MAXNUMF, top[r],
+              arith::FastMathFlags::none);
+          e.store(best, ofRow(3, r), 4);
+          Value none = arith::CmpFOp::create(
+              e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
+          shift.push_back(e.splat(e.select(none, e.cf(0.0f), best)));
+          alpha.push_back(vector::ExtractOp::create(
+              e.b, e.loc, e.exp2(e.fsub(old[r], shift[r]), logitFactor),
+              ArrayRef<int64_t>{0}));
+          e.store(alpha[r], ofRow(5, r), 4);
+        }
+        SmallVector<Value> sums =
+            e.loop(e.c(0), n, lanes, SmallVector<Value>(rows, e.splat(0.0f)),
+                   [&](Value j, ValueRange carried) {
+                     SmallVector<Value> next;
+                     for (int64_t r = 0; r < rows; ++r) {
+                       Value weight = e.exp2(
+                           e.fsub(e.loadVec(at(r, j)), shift[r]), logitFactor);
+                       e.store(weight, at(r, j), 4);
+                       next.push_back(e.fadd(carried[r], weight));
+                     }
+                     return next;
                    });
-        // maxnum: a NaN score may be lost here; exp2 below keeps it.
-        Value best = vector::ReductionOp::create(
-            e.b, e.loc, vector::CombiningKind::MAXNUMF, top[0],
-            arith::FastMathFlags::none);
-        e.store(best, args[2], 4);
-        Value none = arith::CmpFOp::create(
-            e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
-        Value shift = e.splat(e.select(none, e.cf(0.0f), best));
-        Value alpha = vector::ExtractOp::create(
-            e.b, e.loc, e.exp2(e.fsub(e.splat(old), shift), logitFactor),
-            ArrayRef<int64_t>{0});
-        e.store(alpha, args[4], 4);
-        SmallVector<Value> sum =
-            e.loop(e.c(0), n, lanes, {e.splat(0.0f)},
-                   [&](Value j, ValueRange carried) -> SmallVector<Value> {
-                     Value weight =
-                         e.exp2(e.fsub(e.loadVec(at(j)), shift), logitFactor);
-                     e.store(weight, at(j), 4);
-                     return {e.fadd(carried[0], weight)};
-                   });
-        Value l = e.load(e.f32(), args[3], 4);
-        e.store(e.fadd(e.fmul(l, alpha), sumLanes(e, sum[0])), args[3], 4);
+        for (int64_t r = 0; r < rows; ++r) {
+          Value l = e.load(e.f32(), ofRow(4, r), 4);
+          e.store(e.fadd(e.fmul(l, alpha[r]), sumLanes(e, sums[r])),
+                  ofRow(4, r), 4);
+        }
         return {};
       });
 }
@@ -345,7 +405,7 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
         bool masked = caseIndex >= 0;
         Value held = frame(scratch, kHeld);
         Value scoresAt = e.at(scratch, layout.rowScores);
-        int64_t strideBytes = 4 * rowStride();
+        int64_t strideBytes = 4 * rowChunk();
         auto fold = [&](Value row, int64_t rows) {
           Value first = e.at(scoresAt, e.mul(row, strideBytes));
           Value alpha = e.at(scratch, layout.alpha);
@@ -364,12 +424,12 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
               e.store(e.cf(-std::numeric_limits<float>::infinity()),
                       e.at(scoreRow, e.mul(j, 4)), 4);
             });
-            Value width = e.mul(number, 4);
-            e.call(rowSoftmax,
-                   {scoreRow, n, e.at(e.at(scratch, layout.top), width),
-                    e.at(e.at(scratch, layout.sum), width),
-                    e.at(alpha, 4 * r)});
           }
+          Value width = e.mul(row, 4);
+          e.call(single ? rowSoftmaxOne : rowSoftmaxMany,
+                 {first, e.c(strideBytes), n,
+                  e.at(e.at(scratch, layout.top), width),
+                  e.at(e.at(scratch, layout.sum), width), alpha});
           e.call(single ? rowAccumulateOne[masked] : rowAccumulateMany[masked],
                  {first, e.c(strideBytes), v, vStride, n,
                   e.at(e.at(scratch, layout.output),
@@ -406,7 +466,7 @@ func::FuncOp KernelEmitter::emitRowBegin() {
           e.loop(e.c(0), e.c(dim), 1, [&](Value d) {
             e.store(e.fmul(e.loadWide(queryType, e.at(src, e.mul(d, bytes))),
                            scale),
-                    e.at(dst, e.mul(d, 4)), 4);
+                    e.at(dst, e.mul(placeInRow(d, dim), 4)), 4);
           });
           Value out = e.at(e.at(scratch, layout.output),
                            e.mul(row, 4 * shape.valueDim));
@@ -452,7 +512,11 @@ func::FuncOp KernelEmitter::emitRowFinish() {
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
             e.storeNarrow(
                 outputType,
-                e.fmul(e.load(e.f32(), e.at(from, e.mul(d, 4)), 4), scale),
+                e.fmul(
+                    e.load(e.f32(),
+                           e.at(from, e.mul(placeInRow(d, shape.valueDim), 4)),
+                           4),
+                    scale),
                 e.at(to, e.mul(d, bytes)));
           });
         });
@@ -522,7 +586,8 @@ void KernelEmitter::emitRowFunctions() {
     rowAccumulateMany[safe] = emitRowAccumulate(kRowGroup, safe);
     rowAccumulateOne[safe] = emitRowAccumulate(1, safe);
   }
-  rowSoftmax = emitRowSoftmax();
+  rowSoftmaxMany = emitRowSoftmax(kRowGroup);
+  rowSoftmaxOne = emitRowSoftmax(1);
   rowBegin = emitRowBegin();
   rowFinish = emitRowFinish();
   rowMerge = emitRowMerge();

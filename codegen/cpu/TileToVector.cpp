@@ -88,7 +88,7 @@ void KernelEmitter::layOut() {
   layout.sum = layout.take(4 * rows);
   layout.alpha = layout.take(4 * panelRows);
   layout.scores = layout.take(4 * chunk * panelRows);
-  layout.rowScores = layout.take(4 * kMaxHeld * rowStride());
+  layout.rowScores = layout.take(4 * kMaxHeld * rowChunk());
   layout.keys = layout.take(4 * chunk * shape.keyDim);
   layout.values = layout.take(4 * chunk * shape.valueDim);
 }
