@@ -19,6 +19,8 @@ uint32_t dtypeOf(Type type) {
     return FIL_ABI_BF16;
   if (element.isF16())
     return FIL_ABI_F16;
+  if (element.isF64())
+    return FIL_ABI_F64;
   return element.isInteger(32) ? FIL_ABI_I32 : FIL_ABI_I64;
 }
 
@@ -73,12 +75,16 @@ private:
 } // namespace
 
 KernelInterface filigree::interfaceOf(tile::KernelOp kernel) {
+  return interfaceOf(kernel.getSymName(), kernel.getArgs(),
+                     kernel.getBody().front().getArgumentTypes());
+}
+
+KernelInterface filigree::interfaceOf(StringRef name, ArrayAttr args,
+                                      TypeRange types) {
   KernelInterface interface;
-  interface.name = kernel.getSymName().str();
+  interface.name = name.str();
   ExtentTable builder(interface);
-  Block &body = kernel.getBody().front();
-  for (auto [attr, argument] :
-       llvm::zip(kernel.getArgs(), body.getArguments())) {
+  for (auto [attr, type] : llvm::zip(args, types)) {
     auto attrs = cast<DictionaryAttr>(attr);
     InterfaceArg arg;
     arg.name = attrs.getAs<StringAttr>("name").str();
@@ -86,7 +92,7 @@ KernelInterface filigree::interfaceOf(tile::KernelOp kernel) {
     arg.kind = kind == "scalar"  ? FIL_ABI_SCALAR
                : kind == "input" ? FIL_ABI_INPUT
                                  : FIL_ABI_OUTPUT;
-    arg.dtype = dtypeOf(argument.getType());
+    arg.dtype = dtypeOf(type);
     if (arg.kind == FIL_ABI_SCALAR) {
       if (auto min = attrs.getAs<IntegerAttr>("min"))
         arg.min = std::max(arg.min, min.getInt());
@@ -115,8 +121,9 @@ KernelInterface filigree::interfaceOf(tile::KernelOp kernel) {
         arg.flags |= FIL_ABI_LEADING_OPTIONAL;
       if (auto flags = attrs.getAs<ArrayAttr>("flags"))
         for (Attribute flag : flags)
-          if (cast<StringAttr>(flag).getValue() == "broadcast")
-            arg.flags |= FIL_ABI_MAY_BROADCAST;
+          arg.flags |= cast<StringAttr>(flag).getValue() == "broadcast"
+                           ? FIL_ABI_MAY_BROADCAST
+                           : FIL_ABI_ARG_OPTIONAL;
     }
     interface.args.push_back(arg);
   }

@@ -35,6 +35,11 @@ struct KernelInterface {
 
 KernelInterface interfaceOf(tile::KernelOp kernel);
 
+/// The same from its parts: dictionaries as in the `args` of a tile.kernel, and
+/// the types of the arguments.
+KernelInterface interfaceOf(llvm::StringRef name, mlir::ArrayAttr args,
+                            mlir::TypeRange types);
+
 } // namespace filigree
 
 #endif // FILIGREE_CODEGEN_KERNELINTERFACE_H

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define FIL_ABI_MAJOR 1u
-#define FIL_ABI_MINOR 0u
+#define FIL_ABI_MINOR 1u
 #define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
 #define FIL_ABI_SYMBOL "filigree_artifact"
 
@@ -41,7 +41,8 @@ typedef enum fil_abi_dtype {
   FIL_ABI_BF16 = 2,
   FIL_ABI_F16 = 3,
   FIL_ABI_I32 = 4,
-  FIL_ABI_I64 = 5
+  FIL_ABI_I64 = 5,
+  FIL_ABI_F64 = 6 /* since 1.1: outputs of oracles */
 } fil_abi_dtype;
 
 typedef enum fil_abi_arg_kind {
@@ -114,7 +115,8 @@ typedef enum fil_abi_status_code {
   FIL_ABI_LIST_OUT_OF_ARRAY = 1,   /* start or count leave `cols` */
   FIL_ABI_COLUMN_OUT_OF_RANGE = 2, /* block id < 0 or >= number of key blocks */
   FIL_ABI_COLUMN_NOT_ASCENDING = 3,
-  FIL_ABI_DOCUMENT_BOUNDS = 4      /* cu_seqlens not ascending or beyond T */
+  FIL_ABI_DOCUMENT_BOUNDS = 4,     /* cu_seqlens not ascending or beyond T */
+  FIL_ABI_ROW_OUT_OF_RANGE = 5     /* since 1.1: `rows` of an oracle */
 } fil_abi_status_code;
 
 /* A phase is a set of independent units of work; all units of a phase finish
@@ -150,7 +152,7 @@ typedef struct fil_abi_kernel {
   uint32_t size;
   uint32_t slot_count;
   const char *name;    /* pattern name: "window_sink" */
-  const char *variant; /* "d128_f32", unique with `name` */
+  const char *variant; /* "d128_f32", unique with `name`; "oracle_d128_f32" */
   uint32_t dim_count;
   uint32_t arg_count;
   const char *const *dims; /* names of the unknown extents */

@@ -192,9 +192,9 @@ fil_status KernelCheck::checkArgs() {
 }
 
 fil_status KernelCheck::checkTensorArg(const fil_abi_arg &arg) {
-  if (arg.dtype < FIL_ABI_F32 || arg.dtype > FIL_ABI_I64)
+  if (arg.dtype < FIL_ABI_F32 || arg.dtype > FIL_ABI_F64)
     return fail(err, FIL_BAD_ARTIFACT,
-                "expected arg `%.64s` of %s to have dtype 1 to 5, but found "
+                "expected arg `%.64s` of %s to have dtype 1 to 6, but found "
                 "%u",
                 arg.name, label.str(), arg.dtype);
   uint32_t lowest = arg.flags & FIL_ABI_LEADING_OPTIONAL ? 2 : 1;

@@ -85,6 +85,9 @@ extern "C" size_t fil_status_text(const fil_status_word *word, char *buffer,
     case FIL_ABI_DOCUMENT_BOUNDS:
       what = "the document bounds are not ascending or leave the tokens";
       break;
+    case FIL_ABI_ROW_OUT_OF_RANGE:
+      what = "the rows to compute name one outside the queries";
+      break;
     }
     if (what)
       length = snprintf(buffer, bytes, "%s (at b = %d, h = %d, row %d, col %d)",

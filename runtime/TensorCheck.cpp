@@ -30,8 +30,9 @@ static const DtypeRow &dtypeRow(uint32_t dtype) {
   static constexpr DtypeRow rows[] = {
       {"unknown", 0, 0},     {"f32", kDLFloat, 32}, {"bf16", kDLBfloat, 16},
       {"f16", kDLFloat, 16}, {"i32", kDLInt, 32},   {"i64", kDLInt, 64},
+      {"f64", kDLFloat, 64},
   };
-  return rows[dtype <= FIL_ABI_I64 ? dtype : 0];
+  return rows[dtype <= FIL_ABI_F64 ? dtype : 0];
 }
 
 uint32_t bytesOf(uint32_t dtype) { return dtypeRow(dtype).bits / 8; }

@@ -188,7 +188,8 @@ typedef enum fil_dtype {
   FIL_BF16 = 2,
   FIL_F16 = 3,
   FIL_I32 = 4,
-  FIL_I64 = 5
+  FIL_I64 = 5,
+  FIL_F64 = 6 /* outputs of oracles */
 } fil_dtype;
 
 typedef enum fil_arg_kind {

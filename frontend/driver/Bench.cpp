@@ -8,6 +8,7 @@
 // multiply-adds that the machine did in the same minute on as many threads.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/reference/EmitOracle.h"
 #include "frontend/driver/Array.h"
 #include "frontend/driver/BenchPairs.h"
 #include "frontend/driver/BenchTorch.h"
@@ -148,6 +149,10 @@ llvm::Error Bench::open() {
   if (llvm::Error bad =
           errorOf(fil_find(opened, name.c_str(), variant, &kernel, &error)))
     return bad;
+  if (isOracle(fil_kernel_variant(kernel)))
+    return sentence("expected compiled code, but `{0}` is an oracle, which "
+                    "nobody should time",
+                    fil_kernel_variant(kernel));
   auto args = argumentsOf(kernel);
   if (!args)
     return args.takeError();

@@ -5,10 +5,12 @@
 //
 // One artifact holds every asked-for variant (head size x dtype), each with
 // code for every asked-for target. Nothing is written unless all of it
-// compiled.
+// compiled. `--emit oracle` writes naive float64 loops instead, which run
+// anywhere.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/Compiler.h"
+#include "codegen/reference/EmitOracle.h"
 #include "frontend/driver/Driver.h"
 #include "frontend/driver/LoadPattern.h"
 #include "frontend/driver/OutputFile.h"
@@ -20,7 +22,7 @@ using namespace filigree;
 namespace cl = llvm::cl;
 
 namespace {
-enum class Emit { SharedObject, Object, Ptx, Mlir, Llvm };
+enum class Emit { SharedObject, Object, Oracle, Ptx, Mlir, Llvm };
 
 struct Options {
   cl::SubCommand command{"compile", "pattern to machine code"};
@@ -50,6 +52,8 @@ struct Options {
       cl::values(clEnumValN(Emit::SharedObject, "so", "artifact (default)"),
                  clEnumValN(Emit::Object, "object",
                             "object file for static linking, and a header"),
+                 clEnumValN(Emit::Oracle, "oracle",
+                            "artifact of naive float64 loops, to check with"),
                  clEnumValN(Emit::Ptx, "ptx", "PTX of CUDA targets"),
                  clEnumValN(Emit::Mlir, "mlir", "scheduled tile kernels"),
                  clEnumValN(Emit::Llvm, "llvm", "optimised LLVM IR")),
@@ -196,6 +200,9 @@ static llvm::Error run() {
     return llvm::createStringError(
         "expected the name of a file for machine code, but got `-`: only "
         "--emit mlir and --emit llvm write to standard output");
+  if (emit == Emit::Oracle && !options().targets.empty())
+    return llvm::createStringError(
+        "expected no --target with --emit oracle: its loops run on any cpu");
   auto targets = chosenTargets();
   if (!targets)
     return targets.takeError();
@@ -237,13 +244,15 @@ static llvm::Error run() {
   std::vector<ArtifactKernel> kernels;
   llvm::SmallVector<ObjectBytes> objects;
   for (LoadedPattern &variant : *variants) {
-    auto compiled = compilePattern(*variant.module, *targets);
+    auto compiled = emit == Emit::Oracle
+                        ? compileOracle(*variant.module)
+                        : compilePattern(*variant.module, *targets);
     if (mlir::failed(compiled))
       return failed();
     kernels.push_back(std::move(compiled->kernel));
     llvm::append_range(objects, compiled->objects);
   }
-  if (emit == Emit::SharedObject) {
+  if (emit == Emit::SharedObject || emit == Emit::Oracle) {
     objects.push_back(emitTable(kernels, FIL_ABI_SYMBOL));
     return writeBytes(output, linkArtifact(objects), 0755);
   }

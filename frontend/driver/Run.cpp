@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/Run.h"
+#include "codegen/reference/EmitOracle.h"
 #include "frontend/driver/Check.h"
 #include "frontend/driver/Driver.h"
 #include "frontend/driver/InputFiles.h"
@@ -87,6 +88,8 @@ static std::optional<DType> dtypeOf(uint32_t dtype) {
     return DType::I32;
   case FIL_I64:
     return DType::I64;
+  case FIL_F64:
+    return DType::F64;
   }
   return std::nullopt;
 }
@@ -301,6 +304,10 @@ private:
     if (!chosen)
       return chosen.takeError();
     kernel = **chosen;
+    if (request.check && isOracle(fil_kernel_variant(kernel.handle)))
+      return sentence("expected compiled code with --check, but {0} is an "
+                      "oracle, which answers are checked with",
+                      kernel.label());
     for (const fil_arg_info &info : kernel.args) {
       auto found = arrays->find(info.name);
       if (found == arrays->end()) {

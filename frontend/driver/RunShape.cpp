@@ -60,6 +60,8 @@ DLDataType filigree::dlTypeOf(uint32_t dtype) {
     return {kDLFloat, 16, 1};
   case FIL_I32:
     return {kDLInt, 32, 1};
+  case FIL_F64:
+    return {kDLFloat, 64, 1};
   default:
     return {kDLInt, 64, 1};
   }

@@ -92,6 +92,9 @@ TEST(ArtifactTable, goodIsAccepted) {
   fil_error err = FIL_ERROR_INIT;
   EXPECT_EQ(validateTable(&t.table, &err), FIL_OK) << err.message;
   EXPECT_EQ(validateTable(&filigree_artifact, &err), FIL_OK) << err.message;
+  t.args[2].dtype = FIL_ABI_F64;
+  t.args[2].flags = FIL_ABI_ARG_OPTIONAL;
+  EXPECT_EQ(validateTable(&t.table, &err), FIL_OK) << err.message;
 }
 
 TEST(ArtifactTable, head) {
@@ -112,7 +115,7 @@ TEST(ArtifactTable, head) {
   Table t;
   t.table.abi_major = 2;
   EXPECT_FAILS(validateTable(&t.table, &err), FIL_BAD_VERSION,
-               "expected artifact abi 1.0 or lower minor, but found 2.0");
+               "expected artifact abi 1.1 or lower minor, but found 2.1");
 }
 
 TEST(ArtifactTable, sizes) {
@@ -198,9 +201,12 @@ TEST(ArtifactTable, args) {
   EXPECT_REFUSED(t.args[0].kind = FIL_ABI_OUTPUT,
                  "expected outputs last in kernel `a` variant `f32`, but found "
                  "`w` after one");
-  EXPECT_REFUSED(t.args[0].dtype = 6,
+  EXPECT_REFUSED(t.args[0].dtype = 7,
                  "expected arg `x` of kernel `a` variant `f32` to have dtype 1 "
-                 "to 5, but found 6");
+                 "to 6, but found 7");
+  EXPECT_REFUSED(t.args[1].dtype = FIL_ABI_F64,
+                 "expected scalar `w` of kernel `a` variant `f32` to have "
+                 "dtype i64 or f32, but found 6");
   EXPECT_REFUSED(t.args[1].dtype = FIL_ABI_I32,
                  "expected scalar `w` of kernel `a` variant `f32` to have "
                  "dtype i64 or f32, but found 4");

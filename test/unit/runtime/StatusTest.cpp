@@ -31,6 +31,9 @@ TEST(Status, wordsHaveSentences) {
   EXPECT_EQ(textOf({4, 0, 0, 2, 0}),
             "the document bounds are not ascending or leave the tokens "
             "(at b = 0, h = 0, row 2, col 0)");
+  EXPECT_EQ(textOf({5, 0, 1, 2, 0}),
+            "the rows to compute name one outside the queries "
+            "(at b = 0, h = 1, row 2, col 0)");
   EXPECT_EQ(textOf({77, 0, 0, 2, 0}),
             "unknown status code 77 (at b = 0, h = 0, row 2, col 0)");
 }
