@@ -103,6 +103,22 @@ std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, Value scratch,
   return {k, v};
 }
 
+void KernelEmitter::foldKeys(size_t s, int caseIndex, Value scratch, Value key,
+                             Value n) {
+  StreamCode &code = streams[s];
+  bool masked = caseIndex >= 0;
+  auto panels = [&] {
+    e.call(masked ? code.maskedChunk[caseIndex] : code.fullChunk,
+           {scratch, key, n});
+  };
+  if (!code.rowFullChunk)
+    return panels();
+  e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), panels, [&] {
+    e.call(masked ? code.rowMaskedChunk[caseIndex] : code.rowFullChunk,
+           {scratch, key, n});
+  });
+}
+
 func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
   bool masked = caseIndex >= 0;
   std::string name =

@@ -58,10 +58,12 @@ class KernelEmitter {
 public:
   KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
                 llvm::StringRef prefix, mlir::ModuleOp module);
+  virtual ~KernelEmitter() = default;
   EntryPoints emit();
 
-private:
+protected:
   // Layout and names.
+  void layOutWalk();
   void layOut();
   std::string named(const llvm::Twine &suffix) {
     return (prefix + suffix).str();
@@ -103,6 +105,10 @@ private:
   // Ranges.cpp
   void emitRangeHelpers();
   mlir::func::FuncOp emitRanges(size_t s, int caseIndex);
+  /// Folds keys [key, key + n) of stream s into the tile: what `process` does
+  /// with each chunk. `caseIndex` -1: every pair is an edge.
+  virtual void foldKeys(size_t s, int caseIndex, Value scratch, Value key,
+                        Value n);
   mlir::func::FuncOp emitProcess(size_t s, int caseIndex);
 
   // Walk.cpp
@@ -131,7 +137,7 @@ private:
 
   // Outer.cpp
   /// Heads held at once if the queries are few, else 0.
-  Value packFactor(Value slots);
+  virtual Value packFactor(Value slots);
   struct TilePlace {
     Value batch, head, row0;
   };

@@ -195,25 +195,9 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
           e.loop(from, to, width,
                  [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
         };
-        auto callChunk = [&](func::FuncOp panels, func::FuncOp rows, Value key,
-                             Value n) {
-          if (!canHold) {
-            e.call(panels, {scratch, key, n});
-            return;
-          }
-          e.ifThen(
-              e.eq(frame(scratch, kPack), e.c(0)),
-              [&] {
-                e.call(panels, {scratch, key, n});
-              },
-              [&] {
-                e.call(rows, {scratch, key, n});
-              });
-        };
         auto fullRun = [&](Value from, Value to) {
-          chunks(from, to, fullStep, [&](Value key, Value n) {
-            callChunk(streams[s].fullChunk, streams[s].rowFullChunk, key, n);
-          });
+          chunks(from, to, fullStep,
+                 [&](Value key, Value n) { foldKeys(s, -1, scratch, key, n); });
         };
         if (op.getMask().empty()) {
           fullRun(lo, hi);
@@ -225,12 +209,8 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
             Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
             Certainty sure =
                 certainty(s, caseIndex, scratch, position, last, key, n);
-            e.ifThen(sure.any, [&] {
-              callChunk(streams[s].maskedChunk[caseIndex],
-                        canHold ? streams[s].rowMaskedChunk[caseIndex]
-                                : func::FuncOp(),
-                        key, n);
-            });
+            e.ifThen(sure.any,
+                     [&] { foldKeys(s, caseIndex, scratch, key, n); });
           });
         };
         Value touched = e.at(scratch, layout.touched[s][caseIndex]);

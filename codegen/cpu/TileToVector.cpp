@@ -57,7 +57,7 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
   spanRows = std::max(maxPanels * panelRows, kMaxHeld);
 }
 
-void KernelEmitter::layOut() {
+void KernelEmitter::layOutWalk() {
   layout.take(8 * kFrameWords);
   for (StreamCode &stream : streams) {
     layout.stream.push_back(layout.take(8 * kStreamWords));
@@ -80,6 +80,10 @@ void KernelEmitter::layOut() {
                   : 0);
     }
   }
+}
+
+void KernelEmitter::layOut() {
+  layOutWalk();
   int64_t rows = spanRows;
   int64_t chunk = std::max(schedule.getChunk(), schedule.getMaskedChunk());
   layout.query = layout.take(4 * rows * shape.keyDim);
