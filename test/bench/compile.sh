@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# compile.sh - artifacts, runtime and helper for run.py, in one folder.
+# compile.sh - artifacts, oracles to judge them, runtime and helper for run.py, in
+# one folder.
 #
 #   compile.sh [BUILD] [OUT]        default: build, build/bench
 #
@@ -14,7 +15,7 @@ target=${FILIGREE_TARGET:-cpu:avx512}
 filigree=$build/bin/filigree
 cxx=${CXX:-$(command -v clang++-22 || command -v c++)}
 [ -x "$filigree" ] || { echo "compile.sh: expected a built $filigree" >&2; exit 1; }
-mkdir -p "$out/one_variant"
+mkdir -p "$out/one_variant" "$out/oracle"
 
 "$cxx" -std=c++17 -O3 -fPIC -shared -fno-exceptions -fno-rtti -Wl,--as-needed -I "$top" \
   "$top/test/bench/helper.cpp" "$top/frontend/driver/FmaPeak.cpp" -o "$out/libbench.so"
@@ -38,6 +39,8 @@ compile documents documents --head-dim 128,8
 compile decode dense --head-dim 128 --dtype f32,bf16
 for name in dense causal_dense window_sink lists documents; do
   compile "one_variant/$name" "$name" --head-dim 128
+  "$filigree" compile "$top/test/bench/patterns.attn" --pattern "$name" --emit oracle --head-dim 128 \
+    --dtype f32,bf16 -o "$out/oracle/$name.so"
 done
 
 needs=$(ldd "$out/libfiligree.so" | awk '{printf "%s\"%s\"", (NR > 1 ? ", " : ""), $1}')

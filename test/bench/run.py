@@ -23,8 +23,8 @@ import numpy as np  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, HERE)
-import oracle  # noqa: E402
 from binding import ISAS, Bf16, Runtime, Spy  # noqa: E402
+from judge import Judge  # noqa: E402
 
 D = 128
 FLOP_A_PAIR = 2 * (D + D)
@@ -92,6 +92,11 @@ class Bench:
         return (normal(seed, 1, heads, n, D), normal(seed + 1, 1, kv_heads, n, D), normal(seed + 2, 1, kv_heads, n, D),
                 np.full((1, heads, n, D), np.nan, np.float32), np.full((1, heads, n), np.nan, np.float32))
 
+    def judge(self, pattern, variant="d128_f32", rows=None, **inputs):
+        """The oracle library's answers for these inputs: 256 rows a head, or those named."""
+        oracle = self.runtime.kernel("oracle/" + pattern, pattern, "oracle_" + variant)
+        return Judge(oracle, self.most, inputs, rows)
+
     def dense_rate(self, threads, n=8192, heads=2):
         """GFLOP/s of the dense pattern, which ratios of sparse rows refer to."""
         if threads not in self.dense_rates:
@@ -99,7 +104,7 @@ class Bench:
             q, k, v, o, lse = self.attention(heads, n)
             run = self.runtime.kernel("dense", "dense", "d128_f32").prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
             seconds = self.time(run)
-            checked = oracle.check("dense", q, k, v, o, lambda h, r: np.arange(n))
+            checked = self.judge("dense", q=q, k=k, v=v).check("dense", o, lse)
             entry = self.add(f"dense N={n} h{heads} (reference)", seconds, threads, n * n * heads, **checked)
             self.dense_rates[threads] = entry["gflops"]
         return self.dense_rates[threads]
@@ -114,21 +119,18 @@ class Bench:
     def row_dense(self, causal=False):
         n, heads = 4096, 2 if self.quick else 8
         q, k, v, o, lse = self.attention(heads, n)
-        name = "causal" if causal else "dense"
-        kernel = self.runtime.kernel(name, "causal_dense" if causal else "dense", "d128_f32")
+        name, pattern = ("causal", "causal_dense") if causal else ("dense", "dense")
+        kernel = self.runtime.kernel(name, pattern, "d128_f32")
+        judge = self.judge(pattern, q=q, k=k, v=v)
         for threads in self.thread_counts(1, 2, self.most):
             run = kernel.prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
             seconds = self.time(run)
-            checked = oracle.check(name, q, k, v, o, lambda h, r: np.arange(r + 1 if causal else n))
+            checked = judge.check(name, o, lse)
             pairs = heads * (n * (n + 1) // 2 if causal else n * n)
             self.add(f"{name} N={n} h{heads}", seconds, threads, pairs, **checked)
 
     def row_causal(self):
         self.row_dense(causal=True)
-
-    def window_keys(self, h, r):
-        near = np.arange(max(0, r - WINDOW + 1), r + 1)
-        return near if near[0] <= SINK else np.concatenate([np.arange(SINK), near])
 
     @staticmethod
     def window_pairs(n):
@@ -142,7 +144,7 @@ class Bench:
         q, k, v, o, lse = self.attention(heads, n)
         run = kernel.prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
         seconds = self.time(run)
-        checked = oracle.check("window", q, k, v, o, self.window_keys)
+        checked = self.judge("window_sink", q=q, k=k, v=v).check("window", o, lse)
         entry = self.add(f"window+sinks N={n} h{heads}", seconds, threads, heads * self.window_pairs(n), **checked)
         dense = self.dense_rate(threads)
         entry["time_over_ideal"] = dense / entry["gflops"]
@@ -157,7 +159,7 @@ class Bench:
         run = kernel.prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
         seconds = [run()]
         grown = status_kib("VmHWM") - before
-        checked = oracle.check("window", q, k, v, o, self.window_keys)
+        checked = self.judge("window_sink", q=q, k=k, v=v).check("window", o, lse)
         self.add(f"window+sinks N={n} h{heads}", seconds, threads, heads * self.window_pairs(n), **checked,
                  workspace_bytes=run.workspace_bytes, rss_growth_bytes=1024 * grown,
                  note=f"workspace {run.workspace_bytes} B, memory grew by {grown} KiB")
@@ -177,12 +179,7 @@ class Bench:
         lists = self.list_arrays(counts, blocks, np.random.default_rng(seed))
         run = self.runtime.kernel("lists", "lists").prepare(threads, q=q, k=k, v=v, o=o, lse=lse, **lists)
         seconds = self.time(run)
-
-        def keys_of(h, r):
-            first = lists["keep.start"][0, h, r // BLOCK]
-            ids = lists["keep.cols"][first:first + lists["keep.count"][0, h, r // BLOCK]]
-            return (ids[:, None] * BLOCK + np.arange(BLOCK)).ravel().astype(np.int64)
-        checked = oracle.check(name, q, k, v, o, keys_of)
+        checked = self.judge("lists", q=q, k=k, v=v, **lists).check(name, o, lse)
         entry = self.add(name, seconds, threads, int(counts.sum()) * BLOCK * BLOCK, **checked)
         entry["density"] = float(counts.sum()) / (counts.shape[0] * blocks * blocks)
         return entry
@@ -232,6 +229,7 @@ class Bench:
             q = make(normal(5, 1, heads, 1, D))
             o, lse = make(np.full((1, heads, 1, D), np.nan, np.float32)), np.full((1, heads, 1), np.nan, np.float32)
             words = [x.bits if name == "bf16" else x for x in caches[0]]
+            judge = self.judge("dense", f"d128_{name}", q=q, k=caches[0][0], v=caches[0][1])
             expected = sum(int(x.ravel().view(np.uint64).sum(dtype=np.uint64)) for x in words) % 2 ** 64
             for threads in self.thread_counts(1, 2, self.most):
                 if self.runtime.read(*caches[0], threads)[1] != expected:
@@ -246,7 +244,7 @@ class Bench:
                     ours.append(runs[step % count]())
                     reads.append(self.runtime.read(*caches[(step + count // 2) % count], threads)[0])
                 runs[0]()
-                checked = oracle.check("decode", q, *caches[0], o, lambda h, r: np.arange(n), rows=[0])
+                checked = judge.check("decode", o, lse)
                 ratio = float(np.median(np.array(reads) / np.array(ours)))
                 rate, limit = (cache_bytes / np.median(x) / 1e9 for x in (ours, reads))
                 self.add(f"decode N={n} h8/2 {name}", ours, threads, n * heads, **checked, gb_per_s=rate,
