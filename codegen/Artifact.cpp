@@ -56,6 +56,16 @@ public:
   Constant *text(StringRef string) {
     return global(ConstantDataArray::getString(context, string));
   }
+  /// A cubin: an ELF file in memory, which the driver reads in place.
+  Constant *blob(StringRef bytes) {
+    if (bytes.empty())
+      return null();
+    Constant *value =
+        ConstantDataArray::getString(context, bytes, /*AddNull=*/false);
+    auto *variable = cast<GlobalVariable>(global(value));
+    variable->setAlignment(Align(64));
+    return variable;
+  }
   Constant *record(ArrayRef<Constant *> fields, size_t expectedBytes) {
     Constant *value = ConstantStruct::getAnon(context, fields);
     assert(module.getDataLayout().getTypeAllocSize(value->getType()) ==
@@ -111,9 +121,36 @@ public:
                   sizeof(fil_abi_cpu));
   }
 
+  Constant *launch(const CudaLaunch &launch) {
+    SmallVector<Constant *> maps;
+    for (const fil_abi_tensor_map &map : launch.tensorMaps)
+      maps.push_back(record({i32(sizeof(fil_abi_tensor_map)), i32(map.arg),
+                             ConstantDataArray::get(context, map.box),
+                             i32(map.swizzle), i32(map.flags)},
+                            sizeof(fil_abi_tensor_map)));
+    return record({i32(sizeof(fil_abi_launch)), i32(launch.threads),
+                   i32(launch.sharedBytes), i32(launch.ctasPerSm),
+                   i32(launch.persistent ? FIL_ABI_LAUNCH_PERSISTENT : 0),
+                   i32(maps.size()), text(launch.function), array(maps),
+                   function(launch.units)},
+                  sizeof(fil_abi_launch));
+  }
+
+  Constant *cuda(const CudaCode &code) {
+    SmallVector<Constant *> launches;
+    for (const CudaLaunch &entry : code.launches)
+      launches.push_back(launch(entry));
+    return record(
+        {i32(sizeof(fil_abi_cuda)), i32(code.arch), i32(code.archFlags),
+         i32(launches.size()), blob(code.image), i64(code.image.size()),
+         code.ptx.empty() ? null() : text(code.ptx), i64(code.ptx.size()),
+         function(code.workspaceBytes), array(launches)},
+        sizeof(fil_abi_cuda));
+  }
+
   Constant *kernel(const ArtifactKernel &kernel) {
     const KernelInterface &interface = kernel.interface;
-    SmallVector<Constant *> dims, args, relations, variants;
+    SmallVector<Constant *> dims, args, relations, variants, cudas;
     for (const std::string &name : interface.dims)
       dims.push_back(text(name));
     for (const InterfaceArg &entry : interface.args)
@@ -124,12 +161,15 @@ public:
                                  sizeof(fil_abi_relation)));
     for (const CpuCode &code : kernel.cpu)
       variants.push_back(cpu(code));
+    for (const CudaCode &code : kernel.cuda)
+      cudas.push_back(cuda(code));
     return record({i32(sizeof(fil_abi_kernel)), i32(interface.slotCount),
                    text(interface.name), text(kernel.variant), i32(dims.size()),
                    i32(args.size()), array(dims), array(args),
                    i32(relations.size()), i32(variants.size()),
                    array(relations), array(variants), text(kernel.ir),
-                   i64(kernel.ir.size())},
+                   i64(kernel.ir.size()), i32(cudas.size()), i32(0),
+                   array(cudas)},
                   sizeof(fil_abi_kernel));
   }
 

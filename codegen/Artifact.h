@@ -19,11 +19,32 @@ struct CpuCode {
   cpu::EntryPoints entries;
 };
 
+/// One function of a CUDA image and how it is launched; the fields are those of
+/// fil_abi_launch.
+struct CudaLaunch {
+  std::string function;
+  std::string units; ///< host function, of one of the linked objects
+  uint32_t threads = 0, sharedBytes = 0, ctasPerSm = 1;
+  bool persistent = false;
+  llvm::SmallVector<fil_abi_tensor_map> tensorMaps; ///< `size` is filled in
+};
+
+/// Code of one kernel for one CUDA architecture.
+struct CudaCode {
+  uint32_t arch = 0; ///< 10 x major + minor
+  uint32_t archFlags = 0;
+  std::string image;          ///< cubin; may be empty if there is PTX
+  std::string ptx;            ///< may be empty
+  std::string workspaceBytes; ///< host function, of one of the linked objects
+  llvm::SmallVector<CudaLaunch> launches; ///< in order
+};
+
 struct ArtifactKernel {
   KernelInterface interface;
-  std::string variant; ///< "d128_f32"
-  std::string ir;      ///< the pattern as attn IR
-  llvm::SmallVector<CpuCode> cpu;
+  std::string variant;              ///< "d128_f32"
+  std::string ir;                   ///< the pattern as attn IR
+  llvm::SmallVector<CpuCode> cpu;   ///< ascending isa
+  llvm::SmallVector<CudaCode> cuda; ///< ascending arch
 };
 
 using ObjectBytes = llvm::SmallVector<char>;

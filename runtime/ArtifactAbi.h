@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define FIL_ABI_MAJOR 1u
-#define FIL_ABI_MINOR 1u
+#define FIL_ABI_MINOR 2u
 #define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
 #define FIL_ABI_SYMBOL "filigree_artifact"
 
@@ -54,7 +54,10 @@ typedef enum fil_abi_arg_kind {
 enum {
   FIL_ABI_LEADING_OPTIONAL = 1u << 0, /* rank may be one less: leading extent 1 */
   FIL_ABI_ARG_OPTIONAL = 1u << 1,     /* may be absent: pointer slot 0 */
-  FIL_ABI_MAY_BROADCAST = 1u << 2     /* any dimension but the last may be 1 */
+  FIL_ABI_MAY_BROADCAST = 1u << 2,    /* any dimension but the last may be 1 */
+  FIL_ABI_CUDA_OFFSETS_32 = 1u << 3   /* since 1.2: a cuda run must not place an
+                                         element 2^31 or more elements after
+                                         the first */
 };
 
 /* How the runtime learns an extent. Dimension `d` of the kernel is a named
@@ -148,6 +151,70 @@ typedef struct fil_abi_cpu {
   const fil_abi_phase *phases;
 } fil_abi_cpu;
 
+/* A descriptor of the tensor memory accelerator (TMA), since 1.2. The runtime
+ * encodes it for every run from the slots of `arg`: always four axes, innermost
+ * first (d, n, h, b), the argument's last dimension being d; an axis beyond the
+ * rank has extent 1. Loads outside the tensor give zero; L2 promotion is 256
+ * bytes. An axis of extent 0 is encoded as extent 1, and nothing may be loaded
+ * then; of an absent argument all 128 bytes are zero. Refused are a stride of 0
+ * where the extent is above 1, strides that are no multiple of 16 bytes, and
+ * extents of 2^31 or more (coordinates are int32). */
+enum { FIL_ABI_TENSOR_MAP_BYTES = 128, FIL_ABI_TENSOR_MAP_ALIGNMENT = 64 };
+
+typedef struct fil_abi_tensor_map {
+  uint32_t size;
+  uint32_t arg;     /* index into fil_abi_kernel.args: a tensor */
+  uint32_t box[4];  /* elements along b, h, n, d: 1..256 each; 1 beyond the rank.
+                       box[3] x element is a multiple of 16 bytes and, swizzled,
+                       no more than the swizzle */
+  uint32_t swizzle; /* bytes: 0, 32, 64 or 128 */
+  uint32_t flags;   /* 0 */
+} fil_abi_tensor_map;
+
+enum { /* fil_abi_launch.flags */
+  FIL_ABI_LAUNCH_PERSISTENT = 1u << 0 /* CTAs = min(units, SMs * ctas_per_sm),
+                                         else CTAs = units */
+};
+
+/* One function on the device. Launches of a run follow each other on its
+ * stream. Parameters of the function, in order, each at its own alignment:
+ *   the tensor maps      128 bytes each, 64-byte aligned, by value
+ *   the slots            int64_t[slot_count] by value; tensor slots hold device
+ *                        addresses, slot 0 that of the status word or 0
+ *   the workspace        address, 128-byte aligned, or 0 if it has no bytes
+ *   units                int64_t
+ * The grid is one-dimensional; with no units nothing is launched. */
+typedef struct fil_abi_launch {
+  uint32_t size;
+  uint32_t threads;      /* of a CTA: a multiple of 32, at most 1024 */
+  uint32_t shared_bytes; /* dynamic shared memory of a CTA */
+  uint32_t ctas_per_sm;  /* at least 1; counts for persistent launches */
+  uint32_t flags;
+  uint32_t tensor_map_count;
+  const char *function; /* in the image */
+  const fil_abi_tensor_map *tensor_maps;
+  int64_t (*units)(const int64_t *slots); /* runs on the host */
+} fil_abi_launch;
+
+enum { /* fil_abi_cuda.arch_flags */
+  FIL_ABI_CUDA_EXACT = 1u << 0 /* sm_90a: runs on that architecture alone;
+                                  otherwise on it and later ones of its major */
+};
+
+typedef struct fil_abi_cuda {
+  uint32_t size;
+  uint32_t arch; /* compute capability, 10 x major + minor: 80, 90 */
+  uint32_t arch_flags;
+  uint32_t launch_count;
+  const void *image; /* cubin; null if there is only ptx */
+  uint64_t image_bytes;
+  const char *ptx; /* for chips that no image fits, if the caller allows it */
+  uint64_t ptx_bytes; /* without the 0 that follows; 0: none */
+  /* Of a run, on a device of so many multiprocessors; runs on the host. */
+  int64_t (*workspace_bytes)(const int64_t *slots, int64_t multiprocessors);
+  const fil_abi_launch *launches;
+} fil_abi_cuda;
+
 typedef struct fil_abi_kernel {
   uint32_t size;
   uint32_t slot_count;
@@ -163,6 +230,10 @@ typedef struct fil_abi_kernel {
   const fil_abi_cpu *cpu; /* ascending isa */
   const char *ir;      /* the pattern as attn IR text, for checks and explain */
   uint64_t ir_bytes;
+  /* Since 1.2; without them a kernel has cpu code only. */
+  uint32_t cuda_count;
+  uint32_t reserved;
+  const fil_abi_cuda *cuda; /* ascending arch */
 } fil_abi_kernel;
 
 typedef struct fil_abi_table {

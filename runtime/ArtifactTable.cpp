@@ -10,6 +10,7 @@
 #include "runtime/ArtifactTable.h"
 
 #include "runtime/Status.h"
+#include "runtime/TensorCheck.h"
 
 #include <cinttypes>
 #include <cstring>
@@ -37,7 +38,9 @@ public:
       return status;
     if (fil_status status = checkLearnable())
       return status;
-    return checkCpus();
+    if (fil_status status = checkCpus())
+      return status;
+    return checkCudas();
   }
 
 private:
@@ -50,6 +53,9 @@ private:
   fil_status checkLearnable();
   fil_status checkCpus();
   fil_status checkPhases(const fil_abi_cpu &cpu);
+  fil_status checkCudas();
+  fil_status checkLaunches(const fil_abi_cuda &cuda);
+  fil_status checkTensorMap(const fil_abi_tensor_map &map);
 
   const fil_abi_kernel &kernel;
   fil_error *err;
@@ -60,17 +66,22 @@ private:
 
 } // namespace
 
-/// An array's elements all have the size of the first, which is at least the
-/// size known here.
+/// Of a kernel in ABI 1.0.
+static constexpr size_t kFirstKernelBytes =
+    offsetof(fil_abi_kernel, cuda_count);
+
+/// An array's elements all have the size of the first, which is at least what
+/// the struct had when it was new.
 template <typename T>
 static fil_status checkSizes(const T *array, uint32_t count, const char *what,
-                             const char *where, fil_error *err) {
+                             const char *where, fil_error *err,
+                             size_t least = sizeof(T)) {
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t size = i == 0 ? array->size : element(array, i).size;
-    if (size < sizeof(T) || size > kMaxStructBytes || size % alignof(T) != 0)
+    if (size < least || size > kMaxStructBytes || size % alignof(T) != 0)
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected %s %u of %s to have size %zu, but found %u", what,
-                  i, where, sizeof(T), size);
+                  i, where, least, size);
     if (size != array->size)
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected %s %u of %s to have the first one's size %u, but "
@@ -99,6 +110,8 @@ fil_status KernelCheck::checkHeader() {
       {"args", kernel.arg_count, kMaxArgs, kernel.args},
       {"relations", kernel.relation_count, kMaxRelations, kernel.relations},
       {"cpu codes", kernel.cpu_count, kMaxCpus, kernel.cpu},
+      {"cuda codes", cudaCount(kernel), kMaxCudas,
+       cudaCount(kernel) ? kernel.cuda : nullptr},
   };
   for (auto &array : arrays) {
     if (array.count > array.limit)
@@ -343,6 +356,149 @@ fil_status KernelCheck::checkPhases(const fil_abi_cpu &cpu) {
   return FIL_OK;
 }
 
+fil_status KernelCheck::checkCudas() {
+  uint32_t count = cudaCount(kernel);
+  if (count == 0)
+    return FIL_OK;
+  if (fil_status status =
+          checkSizes(kernel.cuda, count, "cuda code", label.str(), err))
+    return status;
+  for (uint32_t i = 0; i < count; ++i) {
+    const fil_abi_cuda &cuda = element(kernel.cuda, i);
+    if (cuda.arch < 10 || cuda.arch > 999)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected cuda code %u of %s to have arch 10 to 999, but "
+                  "found %u",
+                  i, label.str(), cuda.arch);
+    if (cuda.arch_flags & ~uint32_t(FIL_ABI_CUDA_EXACT))
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected cuda code %u of %s to have known arch flags, but "
+                  "found %#x",
+                  i, label.str(), cuda.arch_flags);
+    if (i > 0 && element(kernel.cuda, i - 1).arch >= cuda.arch)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected cuda codes of %s with ascending arch, but found %u "
+                  "after %u",
+                  label.str(), cuda.arch, element(kernel.cuda, i - 1).arch);
+    bool hasImage = cuda.image && cuda.image_bytes;
+    bool hasPtx = cuda.ptx && cuda.ptx_bytes;
+    if ((!cuda.image && cuda.image_bytes) || (!cuda.ptx && cuda.ptx_bytes) ||
+        (!hasImage && !hasPtx))
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected cuda code %u of %s to have an image or ptx, but "
+                  "found null",
+                  i, label.str());
+    if (hasPtx && cuda.ptx[cuda.ptx_bytes] != 0)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected the ptx of cuda code %u of %s to end with 0, but "
+                  "it goes on",
+                  i, label.str());
+    if (!cuda.workspace_bytes)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected cuda code %u of %s to state its workspace, but "
+                  "found null",
+                  i, label.str());
+    if (fil_status status = checkLaunches(cuda))
+      return status;
+  }
+  return FIL_OK;
+}
+
+static_assert(kMaxTensorMaps * FIL_ABI_TENSOR_MAP_BYTES + (kMaxSlots + 2) * 8 <=
+                  kMaxParameterBytes,
+              "no valid table exceeds what a launch can be passed");
+
+fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
+  if (cuda.launch_count < 1 || cuda.launch_count > kMaxLaunches ||
+      !cuda.launches)
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected 1 to %u launches in %s, but found %u%s", kMaxLaunches,
+                label.str(), cuda.launch_count,
+                cuda.launches ? "" : " at null");
+  if (fil_status status = checkSizes(cuda.launches, cuda.launch_count, "launch",
+                                     label.str(), err))
+    return status;
+  uint32_t maps = 0;
+  for (uint32_t i = 0; i < cuda.launch_count; ++i) {
+    const fil_abi_launch &launch = element(cuda.launches, i);
+    if (!isName(launch.function) || !launch.units)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected launch %u of %s to have functions, but found null",
+                  i, label.str());
+    if (launch.threads < 32 || launch.threads > 1024 || launch.threads % 32)
+      return fail(
+          err, FIL_BAD_ARTIFACT,
+          "expected launch %u of %s to have 32 to 1024 threads in whole "
+          "warps, but found %u",
+          i, label.str(), launch.threads);
+    if (launch.ctas_per_sm < 1 || launch.ctas_per_sm > 64)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected launch %u of %s to have 1 to 64 ctas per "
+                  "multiprocessor, but found %u",
+                  i, label.str(), launch.ctas_per_sm);
+    if (launch.shared_bytes > (1u << 20) ||
+        (launch.flags & ~uint32_t(FIL_ABI_LAUNCH_PERSISTENT)))
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected launch %u of %s to have at most 2^20 shared bytes "
+                  "and known flags, but found %u and %#x",
+                  i, label.str(), launch.shared_bytes, launch.flags);
+    if (launch.tensor_map_count > kMaxTensorMaps - maps)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected at most %u tensor maps in %s, but launch %u has "
+                  "number %u",
+                  kMaxTensorMaps, label.str(), i, kMaxTensorMaps + 1);
+    maps += launch.tensor_map_count;
+    if (launch.tensor_map_count && !launch.tensor_maps)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected %u tensor maps in launch %u of %s, but found null",
+                  launch.tensor_map_count, i, label.str());
+    if (launch.tensor_map_count)
+      if (fil_status status =
+              checkSizes(launch.tensor_maps, launch.tensor_map_count,
+                         "tensor map", label.str(), err))
+        return status;
+    for (uint32_t m = 0; m < launch.tensor_map_count; ++m)
+      if (fil_status status = checkTensorMap(element(launch.tensor_maps, m)))
+        return status;
+  }
+  return FIL_OK;
+}
+
+fil_status KernelCheck::checkTensorMap(const fil_abi_tensor_map &map) {
+  if (map.arg >= kernel.arg_count || isScalar(element(kernel.args, map.arg)))
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected a tensor map of %s to name a tensor, but found arg "
+                "%u",
+                label.str(), map.arg);
+  const fil_abi_arg &arg = element(kernel.args, map.arg);
+  for (uint32_t axis = 0; axis < 4; ++axis) {
+    uint32_t most = axis + arg.rank < 4 ? 1 : 256;
+    if (map.box[axis] < 1 || map.box[axis] > most)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected axis %u of the tensor map of `%.64s` of %s to have "
+                  "a box of 1 to %u, but found %u",
+                  axis, arg.name, label.str(), most, map.box[axis]);
+  }
+  if (map.swizzle != 0 && map.swizzle != 32 && map.swizzle != 64 &&
+      map.swizzle != 128)
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected the tensor map of `%.64s` of %s to have swizzle 0, "
+                "32, 64 or 128, but found %u",
+                arg.name, label.str(), map.swizzle);
+  uint32_t row = map.box[3] * bytesOf(arg.dtype);
+  if (row % 16 != 0 || (map.swizzle && row > map.swizzle))
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected rows of the tensor map of `%.64s` of %s to be a "
+                "multiple of 16 bytes within swizzle %u, but found %u",
+                arg.name, label.str(), map.swizzle, row);
+  if (map.flags != 0)
+    return fail(err, FIL_BAD_ARTIFACT,
+                "expected the tensor map of `%.64s` of %s to have flags 0, but "
+                "found %#x",
+                arg.name, label.str(), map.flags);
+  return FIL_OK;
+}
+
 fil_status validateTable(const fil_abi_table *table, fil_error *err) {
   if (!table)
     return fail(err, FIL_BAD_ARTIFACT,
@@ -368,8 +524,9 @@ fil_status validateTable(const fil_abi_table *table, fil_error *err) {
     return fail(err, FIL_BAD_ARTIFACT,
                 "expected 1 to %u kernels, but found %u%s", kMaxKernels,
                 table->kernel_count, table->kernels ? "" : " at null");
-  if (fil_status status = checkSizes(table->kernels, table->kernel_count,
-                                     "kernel", "the table", err))
+  if (fil_status status =
+          checkSizes(table->kernels, table->kernel_count, "kernel", "the table",
+                     err, kFirstKernelBytes))
     return status;
 
   for (uint32_t i = 0; i < table->kernel_count; ++i) {

@@ -7,7 +7,8 @@
 // further checks: counts are within the limits below, pointers that the counts
 // make necessary are not null, slots are disjoint and in range, names are
 // unique, outputs come last, every dimension can be learnt from an argument or
-// a relation, relations name existing dimensions, cpu codes ascend.
+// a relation, relations name existing dimensions, cpu and cuda codes ascend,
+// tensor maps fit the hardware.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_RUNTIME_ARTIFACTTABLE_H
@@ -27,6 +28,11 @@ inline constexpr uint32_t kMaxRelations = 256;
 inline constexpr uint32_t kMaxCpus = 16;
 inline constexpr uint32_t kMaxPhases = 32;
 inline constexpr uint32_t kMaxSlots = 1024;
+inline constexpr uint32_t kMaxCudas = 16;
+inline constexpr uint32_t kMaxLaunches = 32;
+inline constexpr uint32_t kMaxTensorMaps = 32; ///< of all launches together
+/// What one launch may be passed on any chip since sm_70.
+inline constexpr uint32_t kMaxParameterBytes = 32764;
 inline constexpr uint32_t kMaxStructBytes = 4096;
 
 /// Element i of an array of sized structs: the array's stride is the size that
@@ -34,6 +40,11 @@ inline constexpr uint32_t kMaxStructBytes = 4096;
 template <typename T> const T &element(const T *array, uint32_t i) {
   return *reinterpret_cast<const T *>(reinterpret_cast<const char *>(array) +
                                       static_cast<size_t>(i) * array->size);
+}
+
+/// Cuda codes came with ABI 1.2; earlier structs end before them.
+inline uint32_t cudaCount(const fil_abi_kernel &kernel) {
+  return kernel.size < sizeof(fil_abi_kernel) ? 0 : kernel.cuda_count;
 }
 
 inline bool isScalar(const fil_abi_arg &arg) {

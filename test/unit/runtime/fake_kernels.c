@@ -248,14 +248,14 @@ static const fil_abi_cpu reportCpu[] = {CPU(0, none, none, reportPhases)};
 #define KERNEL(name, variant, slots, dims, args, cpus)                         \
   {                                                                            \
     SIZED(fil_abi_kernel), slots, name, variant, COUNT(dims), COUNT(args),     \
-        dims, args, 0, COUNT(cpus), 0, cpus, 0, 0                              \
+        dims, args, 0, COUNT(cpus), 0, cpus, 0, 0, 0, 0, 0                     \
   }
 static const char attendIr[] = "attn.pattern @attend";
 static const fil_abi_kernel kernels[] = {
     {SIZED(fil_abi_kernel), AttendSlots, "attend", "d8_f32", COUNT(attendDims),
      COUNT(attendArgs), attendDims, attendArgs, COUNT(attendRelations),
      COUNT(attendCpu), attendRelations, attendCpu, attendIr,
-     sizeof(attendIr) - 1},
+     sizeof(attendIr) - 1, 0, 0, 0},
     KERNEL("order", "i64", OrderSlots, orderDims, orderArgs, orderCpu),
     KERNEL("barrier", "f32", BarrierSlots, orderDims, barrierArgs, barrierCpu),
     KERNEL("which", "all", WhichSlots, orderDims, whichArgs, whichCpus),
