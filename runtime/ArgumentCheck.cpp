@@ -31,6 +31,7 @@ public:
 private:
   fil_status matchNames();
   fil_status viewTensors();
+  fil_status placeTensor(const fil_abi_arg &arg, DLDevice device);
   fil_status bindExtents();
   fil_status bindDim(const fil_abi_arg &arg, uint32_t d, int64_t extent);
   void learnFromRelations();
@@ -49,7 +50,8 @@ private:
   CheckMode mode;
   BoundArguments &bound;
   fil_error *err;
-  View views[kMaxArgs]; // of present tensors
+  View views[kMaxArgs];           // of present tensors
+  const char *placedBy = nullptr; // the argument that the device came from
 };
 
 /// Dimension d of a present argument whose extent 1 stands for any extent.
@@ -130,8 +132,38 @@ fil_status ArgumentCheck::matchNames() {
 // Extents
 //===----------------------------------------------------------------------===//
 
+/// Pinned host memory is ordinary memory to the cpu.
+static DLDevice placeOf(DLDevice device) {
+  return device.device_type == kDLCUDA ? device : DLDevice{kDLCPU, 0};
+}
+
+static Text describePlace(DLDevice device) {
+  Text text;
+  if (device.device_type == kDLCUDA)
+    text.append("on cuda:%d", device.device_id);
+  else
+    text.append("in cpu memory");
+  return text;
+}
+
+// The first tensor decides where the run takes place.
+fil_status ArgumentCheck::placeTensor(const fil_abi_arg &arg, DLDevice given) {
+  DLDevice place = placeOf(given);
+  if (!placedBy) {
+    placedBy = arg.name;
+    bound.device = place;
+  }
+  if (place.device_type == bound.device.device_type &&
+      place.device_id == bound.device.device_id)
+    return FIL_OK;
+  return fail(err, FIL_BAD_ARGUMENT, "expected `%s` %s like `%s`, but it is %s",
+              arg.name, describePlace(bound.device).str(), placedBy,
+              describePlace(place).str());
+}
+
 fil_status ArgumentCheck::viewTensors() {
   bound.leadingDropped = false;
+  bound.device = {kDLCPU, 0};
   for (uint32_t i = 0; i < kernel.arg_count; ++i) {
     const fil_abi_arg &arg = argAt(i);
     if (isScalar(arg))
@@ -143,6 +175,8 @@ fil_status ArgumentCheck::viewTensors() {
     }
     if (fil_status status = viewTensor(arg, *bound.given[i]->tensor,
                                        mode == CheckMode::Run, views[i], err))
+      return status;
+    if (fil_status status = placeTensor(arg, bound.given[i]->tensor->device))
       return status;
     bound.leadingDropped |=
         arg.kind == FIL_ABI_INPUT && views[i].leadingDropped;

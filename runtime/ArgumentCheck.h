@@ -8,7 +8,8 @@
 // slot leads a kernel outside the caller's tensors, as far as metadata can
 // tell; what the lists and tables hold is tested by the kernels themselves.
 //
-// Order: names, then per tensor dtype, device, rank and layout, then extents
+// Order: names, then per tensor dtype, device, rank and layout, all on one
+// device (which decides where the run takes place), then extents
 // (arguments in the kernel's order, so inputs bind and outputs must agree),
 // relations, scalars, and last the pairs of tensors that must not overlap.
 //
@@ -38,6 +39,7 @@ struct BoundArguments {
   const fil_arg *given[kMaxArgs]; ///< by kernel argument, null if absent
   const char *boundBy[kMaxDims];  ///< the argument that a dim came from
   bool leadingDropped;            ///< an input came without its leading dim
+  DLDevice device;                ///< of all tensors: kDLCPU or kDLCUDA
 
   int64_t &dim(int32_t symbol) { return slots[FIL_ABI_SLOT_DIMS + symbol]; }
 };

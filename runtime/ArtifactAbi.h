@@ -55,9 +55,11 @@ enum {
   FIL_ABI_LEADING_OPTIONAL = 1u << 0, /* rank may be one less: leading extent 1 */
   FIL_ABI_ARG_OPTIONAL = 1u << 1,     /* may be absent: pointer slot 0 */
   FIL_ABI_MAY_BROADCAST = 1u << 2,    /* any dimension but the last may be 1 */
-  FIL_ABI_CUDA_OFFSETS_32 = 1u << 3   /* since 1.2: a cuda run must not place an
-                                         element 2^31 or more elements after
-                                         the first */
+  /* Since 1.2, for runs on cuda: no element is 2^31 or more elements after the
+   * first; the address and all strides but the last, which is 1, are multiples
+   * of 16 bytes. */
+  FIL_ABI_CUDA_OFFSETS_32 = 1u << 3,
+  FIL_ABI_CUDA_ROWS_16 = 1u << 4
 };
 
 /* How the runtime learns an extent. Dimension `d` of the kernel is a named

@@ -35,6 +35,8 @@ struct RunOptions {
   uint32_t isa; ///< FIL_ABI_CPU_*: the lower of machine and caller
   bool checked;
   fil_status_word *status;
+  void *stream;  ///< cuda runs
+  bool allowJit; ///< cuda runs
 };
 
 fil_status planRun(const fil_abi_kernel &kernel, const int64_t *slots,

@@ -16,6 +16,7 @@
 #include "runtime/CpuFeatures.h"
 #include "runtime/Status.h"
 #include "runtime/ThreadPool.h"
+#include "runtime/cuda/Module.h"
 
 #include <cerrno>
 #include <cinttypes>
@@ -115,26 +116,36 @@ static fil_status makeLibrary(const fil_abi_table *table, void *handle,
                               fil_library **out_library, fil_error *err) {
   if (fil_status status = validateTable(table, err))
     return status;
+  uint32_t count = table->kernel_count, cudas = 0;
+  for (uint32_t i = 0; i < count; ++i)
+    cudas += cudaCount(element(table->kernels, i)) ? 1 : 0;
   auto *memory = static_cast<fil_library *>(malloc(sizeof(fil_library)));
-  auto *kernels = static_cast<fil_kernel *>(
-      malloc(table->kernel_count * sizeof(fil_kernel)));
-  if (!memory || !kernels) {
+  auto *kernels = static_cast<fil_kernel *>(malloc(count * sizeof(fil_kernel)));
+  auto *modules = static_cast<cuda::KernelModule *>(
+      malloc((cudas ? cudas : 1) * sizeof(cuda::KernelModule)));
+  if (!memory || !kernels || !modules) {
     free(memory);
     free(kernels);
+    free(modules);
     return fail(err, FIL_NO_MEMORY,
-                "expected memory for %u kernels, but got none",
-                table->kernel_count);
+                "expected memory for %u kernels, but got none", count);
   }
   auto *library = new (memory) fil_library{};
   library->table = table;
   library->handle = handle;
   library->kernels = kernels;
-  library->kernelCount = table->kernel_count;
+  library->modules = modules;
+  library->kernelCount = count;
   library->isa = machineIsa();
   library->cpus = usableCpus();
   pthread_mutex_init(&library->poolLock, nullptr);
-  for (uint32_t i = 0; i < table->kernel_count; ++i)
-    kernels[i] = {&element(table->kernels, i), library};
+  pthread_mutex_init(&library->cudaLock, nullptr);
+  for (uint32_t i = 0; i < count; ++i) {
+    const fil_abi_kernel &abi = element(table->kernels, i);
+    auto *module =
+        cudaCount(abi) ? new (modules++) cuda::KernelModule{} : nullptr;
+    kernels[i] = {&abi, library, module};
+  }
   *out_library = library;
   return succeed(err);
 }
@@ -180,10 +191,19 @@ extern "C" void fil_close(fil_library *library) {
   if (!library)
     return;
   fil_pool_destroy(library->pool.load(std::memory_order_acquire));
+  if (auto *driver = library->driver.load(std::memory_order_acquire)) {
+    for (uint32_t i = 0; i < library->kernelCount; ++i)
+      if (library->kernels[i].module)
+        cuda::unload(*driver, *library->kernels[i].module);
+    cuda::closeDriver(*driver);
+    free(driver);
+  }
   pthread_mutex_destroy(&library->poolLock);
+  pthread_mutex_destroy(&library->cudaLock);
   if (library->handle)
     dlclose(library->handle);
   free(library->kernels);
+  free(library->modules);
   library->~fil_library();
   free(library);
 }
@@ -203,6 +223,30 @@ fil_status filigree::runtime::ownPool(fil_library &library, fil_pool *&pool,
     library.pool.store(pool, std::memory_order_release);
   }
   pthread_mutex_unlock(&library.poolLock);
+  return status;
+}
+
+fil_status filigree::runtime::cudaDriver(fil_library &library,
+                                         const cuda::Driver *&driver,
+                                         fil_error *err) {
+  driver = library.driver.load(std::memory_order_acquire);
+  if (driver)
+    return FIL_OK;
+  fil_status status = FIL_OK;
+  pthread_mutex_lock(&library.cudaLock);
+  auto *opened = library.driver.load(std::memory_order_relaxed);
+  if (!opened) {
+    opened = static_cast<cuda::Driver *>(malloc(sizeof(cuda::Driver)));
+    status = opened ? cuda::openDriver(*opened, err)
+                    : fail(err, FIL_NO_MEMORY,
+                           "expected memory for the cuda driver, but got none");
+    if (status == FIL_OK)
+      library.driver.store(opened, std::memory_order_release);
+    else
+      free(opened);
+  }
+  pthread_mutex_unlock(&library.cudaLock);
+  driver = opened;
   return status;
 }
 

@@ -4,7 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Options, then arguments, then plan, then workspace: everything is checked
-// before the first unit runs, and nothing is allocated on the way.
+// before the first unit runs, and nothing is allocated on the way. Where the
+// tensors are decides where the run takes place: here, or in cuda/Launch.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/ArgumentCheck.h"
@@ -12,6 +13,7 @@
 #include "runtime/Library.h"
 #include "runtime/Status.h"
 #include "runtime/ThreadPool.h"
+#include "runtime/cuda/Launch.h"
 
 #include <cinttypes>
 #include <cstring>
@@ -23,11 +25,15 @@ static fil_status readOptions(const fil_library &library,
                               fil_error *err) {
   fil_options chosen = FIL_OPTIONS_INIT;
   if (given) {
-    if (given->size < sizeof(fil_options))
+    // A caller of an older header has no stream, one of a newer header more
+    // than is known here.
+    constexpr size_t first = offsetof(fil_options, stream);
+    if (given->size < first)
       return fail(err, FIL_BAD_CALL,
-                  "expected fil_options of size %zu, but got %u",
-                  sizeof(fil_options), given->size);
-    chosen = *given;
+                  "expected fil_options of size %zu, but got %u", first,
+                  given->size);
+    memcpy(&chosen, given,
+           given->size < sizeof(chosen) ? given->size : sizeof(chosen));
   }
   if (chosen.isa > FIL_ISA_AVX512)
     return fail(err, FIL_BAD_CALL, "expected option isa of 0 to 3, but got %u",
@@ -52,6 +58,8 @@ static fil_status readOptions(const fil_library &library,
   }
   options.checked = chosen.checked != 0;
   options.status = chosen.status;
+  options.stream = chosen.stream;
+  options.allowJit = chosen.allow_jit != 0;
   return FIL_OK;
 }
 
@@ -70,6 +78,12 @@ extern "C" fil_status fil_workspace(const fil_kernel *kernel,
   if (fil_status status = checkArguments(*kernel->abi, args, arg_count,
                                          CheckMode::Query, bound, err))
     return status;
+  if (bound.device.device_type == kDLCUDA) {
+    if (fil_status status =
+            cuda::workspaceBytes(*kernel, bound, chosen, *out_bytes, err))
+      return status;
+    return succeed(err);
+  }
   Plan plan;
   if (fil_status status = planRun(*kernel->abi, bound.slots, chosen, plan, err))
     return status;
@@ -168,6 +182,8 @@ extern "C" fil_status fil_run(const fil_kernel *kernel, const fil_arg *args,
   if (fil_status status = checkArguments(*kernel->abi, args, arg_count,
                                          CheckMode::Run, bound, err))
     return status;
+  if (bound.device.device_type == kDLCUDA)
+    return cuda::run(*kernel, bound, chosen, workspace, workspace_bytes, err);
 
   // A checked run reports what it met itself, not what an earlier run left in
   // the caller's word.
@@ -191,4 +207,49 @@ extern "C" fil_status fil_run(const fil_kernel *kernel, const fil_arg *args,
 
   runPlan(plan, bound.slots, chosen, workspace);
   return reportEntry(*kernel, own, chosen, err);
+}
+
+extern "C" fil_status fil_prepare(const fil_kernel *kernel,
+                                  const fil_options *options, fil_error *err) {
+  if (!kernel)
+    return fail(err, FIL_BAD_CALL, "expected a kernel, but got null");
+  RunOptions chosen;
+  if (fil_status status = readOptions(*kernel->library, options, chosen, err))
+    return status;
+  if (fil_status status = cuda::prepareCurrent(*kernel, chosen, err))
+    return status;
+  return succeed(err);
+}
+
+extern "C" fil_status fil_cuda_code(const fil_kernel *kernel, int32_t device,
+                                    const fil_options *options,
+                                    fil_cuda_info *out_info, fil_error *err) {
+  if (!kernel || !out_info)
+    return fail(err, FIL_BAD_CALL,
+                "expected a kernel and a place for the answer, but got null");
+  if (out_info->size < sizeof(fil_cuda_info))
+    return fail(err, FIL_BAD_CALL,
+                "expected fil_cuda_info of size %zu, but got %u",
+                sizeof(fil_cuda_info), out_info->size);
+  RunOptions chosen;
+  if (fil_status status = readOptions(*kernel->library, options, chosen, err))
+    return status;
+  const cuda::Driver *driver;
+  if (fil_status status = cuda::checkHasCode(*kernel->abi, err))
+    return status;
+  if (fil_status status = cudaDriver(*kernel->library, driver, err))
+    return status;
+  cuda::DeviceInfo info;
+  if (fil_status status = cuda::describeDevice(*driver, device, info, err))
+    return status;
+  cuda::Choice choice;
+  if (fil_status status =
+          cuda::chooseCode(*kernel->abi, info, chosen.allowJit, choice, err))
+    return status;
+  out_info->device_arch = info.arch;
+  out_info->multiprocessors = static_cast<uint32_t>(info.multiprocessors);
+  out_info->code_arch = choice.code->arch;
+  out_info->exact = (choice.code->arch_flags & FIL_ABI_CUDA_EXACT) != 0;
+  out_info->jit = choice.jit;
+  return succeed(err);
 }

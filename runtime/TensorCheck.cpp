@@ -73,17 +73,11 @@ static fil_status checkDtype(const fil_abi_arg &arg, DLDataType type,
 static fil_status checkDevice(const fil_abi_arg &arg, DLDevice device,
                               fil_error *err) {
   int type = static_cast<int>(device.device_type);
-  // Pinned host memory is ordinary memory to the cpu.
-  if (type == kDLCPU || type == kDLCUDAHost)
+  if (type == kDLCPU || type == kDLCUDA || type == kDLCUDAHost)
     return FIL_OK;
-  if (type == kDLCUDA)
-    return fail(err, FIL_UNSUPPORTED,
-                "expected `%s` in cpu memory, but it is on cuda:%d; this "
-                "runtime runs cpu kernels only",
-                arg.name, device.device_id);
   return fail(err, FIL_UNSUPPORTED,
-              "expected `%s` in cpu memory, but it is on dlpack device type "
-              "%d",
+              "expected `%s` in cpu or cuda memory, but it is on dlpack device "
+              "type %d",
               arg.name, type);
 }
 

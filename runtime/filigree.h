@@ -3,23 +3,34 @@
 |* Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 |*
-|* Opens a compiled artifact, finds a kernel in it and runs it. C99.
+|* Opens a compiled artifact, finds a kernel in it and runs it, on the CPU or on
+|* a CUDA device, wherever the tensors are. C99.
 |*
 |* VERSION    FIL_VERSION is this header's, fil_version() the library's; equal
 |*            major numbers work together. Enums are append-only. fil_error,
-|*            fil_options, fil_pool_options and fil_arg_info start with their
-|*            size, set by the caller (the _INIT macros do it), and may grow.
+|*            fil_options, fil_pool_options, fil_arg_info and fil_cuda_info
+|*            start with their size, set by the caller (the _INIT macros do it),
+|*            and may grow.
 |* OWNERSHIP  Tensors, workspace, status word and pool belong to the caller and
-|*            live until the call returns. Handles and the strings reached from
+|*            live until the call returns, or, of a run on CUDA, until the stream
+|*            is done with it. Handles and the strings reached from
 |*            a library live until fil_close; fil_pool until fil_pool_destroy.
 |*            fil_run allocates nothing, except that the first run that needs
-|*            the library's own pool starts its threads.
+|*            the library's own pool starts its threads, and that the first run
+|*            of a kernel in a CUDA context loads its code (see fil_prepare).
 |* THREADING  No global state. Every function may be called from any thread.
 |*            Runs of one kernel may overlap in time if each has its own
 |*            workspace and outputs. fil_close and fil_pool_destroy must come
-|*            after the last call that uses the object has returned.
+|*            after the last call that uses the object has returned; fil_close
+|*            also after streams are done with its runs and no captured graph
+|*            that holds one is launched again.
 |* ERRORS     Functions return FIL_OK or a code; the sentence goes to `err`,
 |*            which may be null. Nothing aborts, throws or prints.
+|* CUDA       The driver, libcuda.so.1 of version 12.0 or later, is looked for
+|*            when something first needs it, in the file that the environment
+|*            variable FILIGREE_LIBCUDA names, else where the dynamic loader
+|*            finds it. Nothing else of CUDA is needed. The calling thread's
+|*            current context is used, never changed.
 |*
 \*===----------------------------------------------------------------------===*/
 #ifndef FILIGREE_RUNTIME_FILIGREE_H
@@ -105,7 +116,8 @@ typedef enum fil_code {
   FIL_BAD_WORKSPACE = 7, /* too small, misaligned or null */
   FIL_UNSUPPORTED = 8,   /* device or cpu without the needed support */
   FIL_NO_MEMORY = 9,
-  FIL_SYSTEM = 10,    /* the dynamic loader or thread creation failed */
+  FIL_SYSTEM = 10,    /* the dynamic loader, thread creation or the cuda driver
+                         failed; the latter perhaps in earlier work */
   FIL_BAD_INDEX = 11  /* checked run: a kernel met a bad list or table entry */
 } fil_code;
 typedef int32_t fil_status; /* a fil_code */
@@ -118,7 +130,9 @@ typedef struct fil_error {
 #define FIL_ERROR_INIT {sizeof(fil_error), FIL_OK, {0}}
 
 /* Written by kernels that meet a bad entry in a list, table or cu_seqlens: the
- * entry is dropped, and the first such place is kept. The caller zeroes it. */
+ * entry is dropped, and the first such place is kept. The caller zeroes it. For
+ * runs on CUDA it is where the device reaches it: device, managed or pinned
+ * memory. */
 typedef struct fil_status_word {
   int32_t code; /* 0: none */
   int32_t b, h, row, col;
@@ -296,12 +310,20 @@ typedef struct fil_options {
   uint32_t isa;     /* fil_isa: code beyond it is not used */
   uint32_t checked; /* 1: a bad entry makes the run return FIL_BAD_INDEX */
   fil_status_word *status; /* null: bad entries are dropped unreported */
+  /* Runs on CUDA: */
+  void *stream; /* CUstream or cudaStream_t of the current context; null: the
+                   legacy default stream */
+  uint32_t allow_jit; /* 1: the driver may compile PTX if the artifact has no
+                         code for the chip; fil_cuda_code tells if it does */
+  uint32_t reserved;
 } fil_options;
-#define FIL_OPTIONS_INIT {sizeof(fil_options), 0, 0, 0, FIL_ISA_AUTO, 0, 0}
+#define FIL_OPTIONS_INIT                                                       \
+  {sizeof(fil_options), 0, 0, 0, FIL_ISA_AUTO, 0, 0, 0, 0, 0}
 
 /* Bytes that a run with these arguments and options needs: a function of
- * shapes, scalars, instruction set and worker limit only. Data pointers are not
- * looked at and may be null. options null: defaults. */
+ * shapes, scalars, instruction set and worker limit only; on CUDA, of shapes,
+ * scalars, device and `checked`. Data pointers are not looked at and may be
+ * null; no CUDA context is needed. options null: defaults. */
 FIL_API fil_status fil_workspace(const fil_kernel *kernel, const fil_arg *args,
                                  uint32_t arg_count, const fil_options *options,
                                  size_t *out_bytes, fil_error *err);
@@ -314,14 +336,50 @@ FIL_API fil_status fil_infer_shape(const fil_kernel *kernel,
                                    const char *name, int64_t out_shape[4],
                                    uint32_t *out_rank, fil_error *err);
 
-/* Checks all arguments, then runs; on the CPU it returns when outputs are
- * written. The workspace is 64-byte aligned, with any contents, for one run at
- * a time; it may be null if 0 bytes are needed. If a check fails, nothing has
- * been written. */
+/* Checks all arguments, then runs: on the CPU if the tensors are in its memory
+ * (kDLCPU, kDLCUDAHost), on their device if they are kDLCUDA; a mix is refused.
+ * The workspace has any contents, for one run at a time; it may be null if 0
+ * bytes are needed. If a check fails, nothing has been written.
+ *
+ * On the CPU it returns when outputs are written. The workspace is 64-byte
+ * aligned.
+ *
+ * On CUDA it returns when the work is queued on options->stream, and can be
+ * captured into a graph if the kernel is loaded (fil_prepare). The current
+ * context is of the tensors' device; tensors and workspace are in memory of
+ * that device or managed; the workspace is 128-byte aligned. Strides may have
+ * to be multiples of 16 bytes: errors say where. A checked run waits for the
+ * stream and so cannot be captured. options->isa, worker_limit and parallel_for
+ * are not looked at. */
 FIL_API fil_status fil_run(const fil_kernel *kernel, const fil_arg *args,
                            uint32_t arg_count, const fil_options *options,
                            void *workspace, size_t workspace_bytes,
                            fil_error *err);
+
+/*===--- CUDA ---------------------------------------------------------------*/
+
+/* Loads what a run on the current context's device needs, so that the run
+ * itself loads nothing: call it before a capture or a timed run, once per
+ * kernel and context. Cheap if it is done already. Of the options, stream and
+ * allow_jit count; the stream must not be under capture. */
+FIL_API fil_status fil_prepare(const fil_kernel *kernel,
+                               const fil_options *options, fil_error *err);
+
+typedef struct fil_cuda_info {
+  uint32_t size;
+  uint32_t device_arch;     /* 10 x major + minor: 90 */
+  uint32_t multiprocessors; /* of the device */
+  uint32_t code_arch;       /* what the code was compiled for */
+  uint32_t exact;           /* 1: for that chip alone (sm_90a) */
+  uint32_t jit;             /* 1: PTX, which the driver compiles when loading */
+} fil_cuda_info;
+#define FIL_CUDA_INFO_INIT {sizeof(fil_cuda_info), 0, 0, 0, 0, 0}
+
+/* The code that runs of the kernel on this device use (device_id of DLDevice);
+ * an error if none fits. Needs no context. Of the options, allow_jit counts. */
+FIL_API fil_status fil_cuda_code(const fil_kernel *kernel, int32_t device,
+                                 const fil_options *options,
+                                 fil_cuda_info *out_info, fil_error *err);
 
 /*===--- Partial results ----------------------------------------------------*/
 

@@ -118,12 +118,12 @@ TEST_F(Argument, dtypes) {
 
 TEST_F(Argument, devices) {
   k.dl.device = {kDLCUDA, 3};
-  EXPECT_FAILS(go(&err), FIL_UNSUPPORTED,
-               "expected `k` in cpu memory, but it is on cuda:3; this runtime "
-               "runs cpu kernels only");
+  EXPECT_FAILS(go(&err), FIL_BAD_ARGUMENT,
+               "expected `k` in cpu memory like `q`, but it is on cuda:3");
   k.dl.device = {static_cast<DLDeviceType>(8), 0};
   EXPECT_FAILS(go(&err), FIL_UNSUPPORTED,
-               "expected `k` in cpu memory, but it is on dlpack device type 8");
+               "expected `k` in cpu or cuda memory, but it is on dlpack device "
+               "type 8");
   k.dl.device = {kDLCUDAHost, 0};
   EXPECT_OK(go(&err));
 }
