@@ -81,7 +81,7 @@ llvm::LogicalResult Bodies::addOutside(mlir::func::FuncOp function) {
         mlir::isa<mlir::func::ReturnOp, mlir::tensor::CastOp>(op))
       continue;
     if (op.getNumResults() != 1)
-      return op.emitError("has no meaning in the oracle");
+      return op.emitOpError("is not in the oracle of this release");
     Val value = emit(op, outside);
     if (!value)
       return llvm::failure();
@@ -148,7 +148,7 @@ Val Bodies::emit(Operation &op, Map &map) {
   else
     result = isReal ? emitReal(op, in) : emitInteger(op, in);
   if (!result)
-    op.emitError("has no meaning in the oracle: not in this release");
+    op.emitOpError("is not in the oracle of this release");
   return result;
 }
 

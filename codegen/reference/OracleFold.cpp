@@ -374,7 +374,7 @@ Val FoldEmitter::seen(mlir::Value graph, const Pair &pair, unsigned source) {
     else if (mlir::isa<attn::ComplementOp>(op))
       value = b.CreateNot(lhs);
     else
-      op->emitError("has no meaning in the oracle: not in this release");
+      op->emitOpError("is not in the oracle of this release");
   }
   return graphs[graph] = value;
 }

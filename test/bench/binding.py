@@ -8,7 +8,8 @@ import time
 
 import numpy as np
 
-CODES = {"float64": (2, 64), "float32": (2, 32), "float16": (2, 16), "bfloat16": (4, 16), "int32": (0, 32), "int64": (0, 64)}
+CODES = {"float64": (2, 64), "float32": (2, 32), "float16": (2, 16), "bfloat16": (4, 16), "int32": (0, 32),
+         "int64": (0, 64)}
 ISAS = {1: "baseline", 2: "avx2", 3: "avx512"}
 
 

@@ -78,28 +78,34 @@ struct Loaded {
   }
 };
 
-/// How far two answers may be apart, and how far they are.
+/// Elements compared, and those that are the same bits.
 struct Agreement {
   int64_t elements = 0, same = 0;
 
-  void compare(const std::string &what, llvm::ArrayRef<double> got,
-               llvm::ArrayRef<double> want, int64_t width, double tolerance) {
-    ASSERT_EQ(got.size(), want.size()) << what;
-    double scale = 1;
-    for (double value : want)
-      if (std::isfinite(value))
-        scale = std::max(scale, std::fabs(value));
-    for (size_t k = 0; k < want.size(); ++k) {
-      ++elements;
-      if (std::isnan(want[k]) ? std::isnan(got[k]) : got[k] == want[k]) {
-        ++same;
-        continue;
+  /// Empty if no element of a row is off by more than `tolerance` times the
+  /// row's largest number, which counts as `floor` at least.
+  std::string compare(llvm::ArrayRef<double> got, llvm::ArrayRef<double> want,
+                      size_t width, double tolerance, double floor) {
+    if (got.size() != want.size() || want.size() % width != 0)
+      return llvm::formatv("expected {0} numbers, but got {1}", want.size(),
+                           got.size());
+    for (size_t row = 0; row < want.size(); row += width) {
+      double scale = floor;
+      for (double value : want.slice(row, width))
+        if (std::isfinite(value))
+          scale = std::max(scale, std::fabs(value));
+      for (size_t k = row; k < row + width; ++k) {
+        ++elements;
+        if (std::isnan(want[k]) ? std::isnan(got[k]) : got[k] == want[k])
+          ++same;
+        else if (!std::isfinite(want[k]) ||
+                 !(std::fabs(got[k] - want[k]) <= tolerance * scale))
+          return llvm::formatv("row {0} element {1}: expected {2:e17}, but got "
+                               "{3:e17}",
+                               row / width, k - row, want[k], got[k]);
       }
-      ASSERT_TRUE(std::isfinite(want[k]) &&
-                  std::fabs(got[k] - want[k]) <= tolerance * scale)
-          << what << " row " << k / width << " element " << k % width
-          << ": expected " << want[k] << ", but got " << got[k];
     }
+    return "";
   }
 };
 
@@ -123,8 +129,13 @@ void compareAll(const std::string &what, mlir::func::FuncOp function,
   ASSERT_TRUE(bool(exact)) << what << ": " << llvm::toString(exact.takeError());
   Agreement same;
   const reference::Result &o = named(*exact, false), &lse = named(*exact, true);
-  same.compare(what + " o", run.outputs.at(o.name), o.values, o.width, 1e-12);
-  same.compare(what + " lse", run.outputs.at(lse.name), lse.values, 1, 1e-12);
+  ASSERT_EQ(same.compare(run.outputs.at(o.name), o.values, size_t(o.width),
+                         1e-12, 1e-3),
+            "")
+      << what << " o";
+  ASSERT_EQ(same.compare(run.outputs.at(lse.name), lse.values, 1, 1e-12, 1e-3),
+            "")
+      << what << " lse";
 
   // The f32 functions of the C library are not rounded right to the last bit,
   // tanh least of all, and one bit of a weight may move P to the next number of
@@ -142,12 +153,16 @@ void compareAll(const std::string &what, mlir::func::FuncOp function,
     auto results = reference::interpret(function, run.inputs(), options);
     ASSERT_TRUE(bool(results));
     const reference::Result &values = named(*results, false);
-    naive.compare(what + name, run.outputs.at(o.name + name), values.values,
-                  o.width, tolerance);
+    ASSERT_EQ(naive.compare(run.outputs.at(o.name + name), values.values,
+                            size_t(o.width), tolerance, 1),
+              "")
+        << what << name;
     if (order == SumOrder::Forward)
-      naive.compare(what + " lse" + name, run.outputs.at(lse.name + name),
-                    named(*results, true).values, 1,
-                    bits * reference::epsilon(DType::F32));
+      ASSERT_EQ(naive.compare(run.outputs.at(lse.name + name),
+                              named(*results, true).values, 1,
+                              bits * reference::epsilon(DType::F32), 1),
+                "")
+          << what << " lse" << name;
   }
 }
 
@@ -202,6 +217,42 @@ void checkFolder(const std::string &folder, size_t fewest,
 }
 
 } // namespace
+
+/// What the comparison must not let pass.
+TEST(OraclePattern, PlantedDifferencesAreSeen) {
+  const std::vector<double> want = {1, 2, -3, 0, -INFINITY, NAN, 5, 1e-4};
+  auto differs = [&](size_t at, double value) {
+    std::vector<double> got = want;
+    got[at] = value;
+    return !Agreement().compare(got, want, 2, 1e-12, 1e-3).empty();
+  };
+  EXPECT_FALSE(differs(0, 1 + 1e-13));
+  EXPECT_TRUE(differs(0, 1 + 3e-12));
+  EXPECT_TRUE(differs(3, 1e-11));
+  EXPECT_TRUE(differs(2, NAN));
+  EXPECT_TRUE(differs(1, INFINITY));
+  EXPECT_TRUE(differs(4, -1e308));
+  EXPECT_TRUE(differs(4, INFINITY));
+  EXPECT_TRUE(differs(5, 0));
+  EXPECT_FALSE(Agreement().compare({}, want, 2, 1, 1).empty());
+}
+
+/// A neighbouring pattern is told from the right one.
+TEST(OraclePattern, AnotherPatternIsSeen) {
+  std::vector<double> answers[2];
+  for (unsigned k : {0, 1}) {
+    Loaded loaded({SOURCE_DIR "/test/numerics/Inputs/patterns.attn",
+                   k ? "causal_top_left" : "causal"},
+                  DType::F32, 16, 16);
+    ASSERT_TRUE(loaded.pattern.module);
+    Oracle oracle(*loaded.pattern.module);
+    OracleRun run(oracle, {1, 2, 1, 20, 21}, 1);
+    run.go();
+    ASSERT_FALSE(HasFatalFailure());
+    answers[k] = run.outputs.at("o");
+  }
+  EXPECT_NE(Agreement().compare(answers[0], answers[1], 16, 1e-3, 1), "");
+}
 
 TEST(OraclePattern, NumericsPatterns) {
   checkFolder("test/numerics", 20, {DType::BF16, DType::F16}, DType::F32);

@@ -447,7 +447,7 @@ TEST(OracleEntries, BadDocumentsHaveNoKeys) {
 
 TEST(OracleRefuses, WhatItCannotCompute) {
   EXPECT_EQ(diagnosticOf(textOf("", kCausal, "%y = math.sin %x : f32")),
-            "has no meaning in the oracle: not in this release");
+            "'math.sin' op is not in the oracle of this release");
   EXPECT_EQ(
       diagnosticOf(textOf(", %w: i64 {attn.name = \"rows\"}",
                           whereText("%y = arith.cmpi sle, %j, %w : i64"))),
