@@ -397,7 +397,7 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
         builder, source.getLoc(), tile::StreamType::get(&getContext()),
         map.lookup(source.getKey()), map.lookup(source.getValue()), starts,
         counts, cols, builder.getDenseI64ArrayAttr(shapes),
-        builder.getF64FloatAttr(scale));
+        builder.getF64FloatAttr(scale), /*gather=*/UnitAttr());
     Block *streamBody = new Block();
     stream.getBody().push_back(streamBody);
     OpBuilder inner = OpBuilder::atBlockEnd(streamBody);

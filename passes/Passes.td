@@ -22,11 +22,13 @@ def LowerToTile : Pass<"lower-to-tile", "::mlir::ModuleOp"> {
 }
 
 def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
-  let summary = "choose rows, chunk and proof granule of each kernel";
+  let summary = "choose rows, chunk and proof granule of each kernel, and "
+                "which streams gather";
   let description = [{
     A tile lies in one row of every block list, so its rows divide those of the
-    lists' blocks; otherwise tall tiles re-read keys least often. The decision
-    and its reason stand in the attribute.
+    lists' blocks; otherwise tall tiles re-read keys least often. Streams whose
+    narrowest list has blocks of less than a few chunks gather. The decision and
+    its reason stand in the attribute.
   }];
 }
 

@@ -4,7 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //   chunk(scratch, key, n):
-//     K, V rows of [key, key + n): in place if dense f32, else widened copies
+//     K, V rows of [key, key + n), or of n gathered keys: in place if dense
+//     f32, else widened copies
 //     for each panel p:
 //       masked: skip if no pair of the panel is an edge
 //       scores; edge; mask unless every pair is an edge; softmax; accumulate,
@@ -18,7 +19,7 @@ using namespace filigree;
 using namespace filigree::cpu;
 
 PairPlace KernelEmitter::placeOf(size_t s, Value scratch, Value panel,
-                                 int64_t vector, Value key) {
+                                 int64_t vector, Value position) {
   Value first = e.add(e.mul(panel, panelRows), vector * e.lanes());
   // Lanes beyond the last row stay inside bias tensors; nobody reads them.
   Value lane = arith::AddIOp::create(e.b, e.loc, e.splat(first), e.iota());
@@ -29,14 +30,14 @@ PairPlace KernelEmitter::placeOf(size_t s, Value scratch, Value panel,
   place.b = frame(scratch, kDocument);
   place.h = frame(scratch, kHead);
   place.i = e.add(lane, e.splat(stream(scratch, s, kPosition)));
-  place.j = key;
+  place.j = position;
   place.row = e.add(inside, e.splat(row0));
-  place.col = e.add(key, stream(scratch, s, kKeyBase));
+  place.col = e.add(position, stream(scratch, s, kKeyBase));
   return place;
 }
 
-void KernelEmitter::emitEdge(size_t s, Value scratch, Value panel, Value key,
-                             Value n) {
+void KernelEmitter::emitEdge(size_t s, int caseIndex, Value scratch,
+                             Value panel, Value key, Value n) {
   float scale = streams[s].op.getScale().convertToDouble();
   int64_t rowBytes = 4 * panelRows;
   e.loop(e.c(0), n, 1, [&](Value j) {
@@ -46,9 +47,9 @@ void KernelEmitter::emitEdge(size_t s, Value scratch, Value panel, Value key,
       Value logit = e.fmul(e.loadVec(at), e.splat(scale));
       if (streams[s].edge) {
         BodyEmitter bodies(e, interface, slotsOf(scratch));
+        Value position = positionOf(s, caseIndex, scratch, e.add(key, j));
         logit = bodies.evaluate(streams[s].edge.getBody().front(),
-                                placeOf(s, scratch, panel, v, e.add(key, j)),
-                                logit);
+                                placeOf(s, scratch, panel, v, position), logit);
         if (!isa<VectorType>(logit.getType()))
           logit = e.splat(logit);
       }
@@ -64,26 +65,35 @@ void KernelEmitter::emitMask(size_t s, int caseIndex, Value scratch,
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   e.loop(e.c(0), n, 1, [&](Value j) {
     Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
+    Value position = positionOf(s, caseIndex, scratch, e.add(key, j));
     for (int64_t v = 0; v < kPanelVectors; ++v) {
       Value at = e.at(row, 4 * v * e.lanes());
       BodyEmitter bodies(e, interface, slotsOf(scratch));
       Value edge =
-          bodies.evaluate(body, placeOf(s, scratch, panel, v, e.add(key, j)));
+          bodies.evaluate(body, placeOf(s, scratch, panel, v, position));
       e.store(e.select(edge, e.loadVec(at), minusInf), at, 4);
     }
   });
 }
 
 Certainty KernelEmitter::certainty(size_t s, int caseIndex, Value scratch,
-                                   Value iLo, Value iHi, Value key, Value n) {
+                                   Value iLo, Value iHi, Value jLo, Value jHi) {
   BodyEmitter bodies(e, interface, slotsOf(scratch));
   return bodies.certainty(streams[s].cases[caseIndex].getMask().front(),
                           frame(scratch, kDocument), frame(scratch, kHead), iLo,
-                          iHi, key, e.add(e.add(key, n), -1));
+                          iHi, jLo, jHi);
 }
 
-std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, Value scratch,
-                                                   Value key, Value n) {
+std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
+                                                   Value scratch, Value key,
+                                                   Value n) {
+  if (streams[s].op.getGather()) {
+    auto rowsOf = [&](bool values) {
+      return gatherRows(s, caseIndex, scratch, n, /*stored=*/false, values)
+          .first;
+    };
+    return {rowsOf(/*values=*/false), rowsOf(/*values=*/true)};
+  }
   auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim, int64_t buffer,
                     func::FuncOp widen) -> Value {
     Value stride = stream(scratch, s, strideWord);
@@ -128,8 +138,11 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
-        auto rows = emitKeyRows(s, scratch, key, n);
+        auto rows = emitKeyRows(s, caseIndex, scratch, key, n);
         Value k = rows.first, v = rows.second;
+        Value jLo = positionOf(s, caseIndex, scratch, key);
+        Value jHi = positionOf(s, caseIndex, scratch, e.add(e.add(key, n), -1));
+        bool gathers = streams[s].op.getGather();
         // Keys that a row does not see must not reach it, inf and NaN included.
         Value clean = masked ? e.call(finite, {v, n})[0] : Value();
         e.loop(e.c(0), frame(scratch, kPanels), 1, [&](Value panel) {
@@ -141,16 +154,29 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             // This panel's share of what the next chunk will read.
             Value kStride = stream(scratch, s, kKeyStride);
             Value vStride = stream(scratch, s, kValueStride);
-            Value nextKey = e.add(key, n);
-            Value share = e.mul(e.urem(panel, e.c(4)), kAheadRows);
-            Value kNextAt = e.at(e.asPtr(stream(scratch, s, kKeyAt)),
-                                 e.mul(e.add(nextKey, share), kStride));
-            Value vNextAt = e.at(e.asPtr(stream(scratch, s, kValueAt)),
-                                 e.mul(nextKey, vStride));
-            e.call(scores, {panelAt(scratch, layout.query, panel, shape.keyDim),
-                            k, n, s0, kNextAt, kStride});
+            Value kNextAt = e.asPtr(stream(scratch, s, kKeyAt));
+            Value vNextAt = e.asPtr(stream(scratch, s, kValueAt));
+            SmallVector<Value> scoreOperands = {
+                panelAt(scratch, layout.query, panel, shape.keyDim), k, n, s0};
+            if (gathers) {
+              Value share =
+                  e.mul(e.urem(panel, e.c(askingPanels())), gatheredAhead());
+              Value next = e.at(positionsAt(s, caseIndex, scratch),
+                                e.mul(e.add(n, share), 8));
+              scoreOperands.append({kNextAt, kStride, vNextAt, vStride, next});
+              // Accumulate has nothing left to ask for.
+              vNextAt = v;
+              vStride = e.c(0);
+            } else {
+              Value nextKey = e.add(key, n);
+              Value share = e.mul(e.urem(panel, e.c(4)), kAheadRows);
+              kNextAt = e.at(kNextAt, e.mul(e.add(nextKey, share), kStride));
+              vNextAt = e.at(vNextAt, e.mul(nextKey, vStride));
+              scoreOperands.append({kNextAt, kStride});
+            }
+            e.call(gathers ? scoresOfGathered : scores, scoreOperands);
             if (!plainScores)
-              emitEdge(s, scratch, panel, key, n);
+              emitEdge(s, caseIndex, scratch, panel, key, n);
             if (needsMask)
               e.ifThen(needsMask,
                        [&] { emitMask(s, caseIndex, scratch, panel, key, n); });
@@ -175,7 +201,7 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
           Value lastRow = e.min(e.add(row, panelRows), frame(scratch, kRows));
           Certainty sure =
               certainty(s, caseIndex, scratch, e.add(position, row),
-                        e.add(e.add(position, lastRow), -1), key, n);
+                        e.add(e.add(position, lastRow), -1), jLo, jHi);
           e.ifThen(sure.any, [&] { fold(e.bnot(sure.all)); });
         });
         return {};

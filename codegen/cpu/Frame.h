@@ -67,6 +67,8 @@ struct ScratchLayout {
   llvm::SmallVector<llvm::SmallVector<int64_t>> list; ///< [s][l] list words
   /// [s][c] ranges of a case: count, lo0, hi0, ... for touched, then notFull.
   llvm::SmallVector<llvm::SmallVector<int64_t>> touched, notFull;
+  /// [s][class] number of positions collected, then the positions.
+  llvm::SmallVector<llvm::SmallVector<int64_t>> gathered;
   int64_t query, output, top, sum, alpha, scores, rowScores, keys, values;
   int64_t bytes = 0;
 

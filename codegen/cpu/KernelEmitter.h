@@ -13,7 +13,8 @@
 //       for each segment of equal list membership:
 //         process(case, segment)
 //           for each run of the case in the segment:
-//             chunk(keys, masked)                       (Chunk.cpp)
+//             gathering: append the keys; full: chunk   (Gather.cpp)
+//             else chunk(keys, masked)                  (Chunk.cpp)
 //               for each panel of queries: scores, edge, mask, softmax,
 //               accumulate                              (Panel.cpp)
 //     one split: finish; several: store the partial
@@ -51,6 +52,8 @@ struct StreamCode {
   llvm::SmallVector<mlir::func::FuncOp> maskedChunk, ranges, process;
   mlir::func::FuncOp rowFullChunk;
   llvm::SmallVector<mlir::func::FuncOp> rowMaskedChunk;
+  /// If the stream gathers: by class, see Gather.cpp; null where no mask is.
+  llvm::SmallVector<mlir::func::FuncOp> append, flush;
   mlir::func::FuncOp walk;
 };
 
@@ -89,18 +92,47 @@ protected:
   Value panelAt(Value scratch, int64_t offset, Value panel, int64_t rows);
 
   // Chunk.cpp
+  // In these, `caseIndex` < 0 is the case of no mask, and `key` is the first
+  // key, or its place among the gathered ones.
   /// K and V rows of [key, key + n) as dense f32.
-  std::pair<Value, Value> emitKeyRows(size_t s, Value scratch, Value key,
-                                      Value n);
+  std::pair<Value, Value> emitKeyRows(size_t s, int caseIndex, Value scratch,
+                                      Value key, Value n);
   mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   /// Natural logits, then the edge body.
-  void emitEdge(size_t s, Value scratch, Value panel, Value key, Value n);
+  void emitEdge(size_t s, int caseIndex, Value scratch, Value panel, Value key,
+                Value n);
   void emitMask(size_t s, int caseIndex, Value scratch, Value panel, Value key,
                 Value n);
   Certainty certainty(size_t s, int caseIndex, Value scratch, Value iLo,
-                      Value iHi, Value key, Value n);
+                      Value iHi, Value jLo, Value jHi);
   PairPlace placeOf(size_t s, Value scratch, Value panel, int64_t vector,
-                    Value key);
+                    Value position);
+
+  // Gather.cpp
+  void layOutGather(size_t s);
+  void emitGatherFunctions();
+  mlir::func::FuncOp emitGatherRows(llvm::StringRef name, int64_t dim,
+                                    bool widens);
+  /// The functions append and flush of every class of a stream that gathers.
+  void emitCollect(size_t s);
+  void emitClearGathered(size_t s, Value scratch);
+  void emitFlushAll(size_t s, Value scratch);
+  Value positionsAt(size_t s, int caseIndex, Value scratch);
+  /// Position of a `key` as chunks count them; of a vector of them.
+  Value positionOf(size_t s, int caseIndex, Value scratch, Value key);
+  Value positionsOf(size_t s, int caseIndex, Value scratch, Value key);
+  /// Panels that share in asking for the next chunk, and the part of one: rows
+  /// of every group of scores.
+  int64_t askingPanels() const { return std::min<int64_t>(maxPanels, 4); }
+  int64_t gatheredAhead() const {
+    return (scoreGroup(e.target) + askingPanels() - 1) / askingPanels();
+  }
+  /// Whether the gathered positions are a range.
+  Value followEachOther(size_t s, int caseIndex, Value scratch, Value n);
+  /// Address and stride of the gathered rows of K or V: in place where they
+  /// can be used there, else copies. As they are stored, or as dense f32.
+  std::pair<Value, Value> gatherRows(size_t s, int caseIndex, Value scratch,
+                                     Value n, bool stored, bool values);
 
   // Ranges.cpp
   void emitRangeHelpers();
@@ -113,6 +145,7 @@ protected:
 
   // Walk.cpp
   mlir::func::FuncOp emitWalk(size_t s);
+  mlir::func::FuncOp emitSkip(size_t s, size_t list);
   mlir::func::FuncOp emitAdvance(size_t s, size_t list);
   void emitReport(Value scratch, int64_t code, Value col);
 
@@ -182,8 +215,9 @@ protected:
 
   mlir::func::FuncOp scores, softmax, accumulate, accumulateSafe, finite,
       packQueries, unpackOutput, widenKeys, widenValues, normalize, seek,
-      tileFunc, finish, rowScoresMany, rowScoresOne, rowSoftmaxMany,
-      rowSoftmaxOne, rowBegin, rowFinish, rowMerge;
+      scoresOfGathered, gatherKeys, gatherValues, gatherStoredKeys,
+      gatherStoredValues, tileFunc, finish, rowScoresMany, rowScoresOne,
+      rowSoftmaxMany, rowSoftmaxOne, rowBegin, rowFinish, rowMerge;
   /// [1]: where a mask is.
   mlir::func::FuncOp rowAccumulateMany[2], rowAccumulateOne[2];
 };

@@ -23,6 +23,7 @@ using namespace filigree::cpu;
 static int64_t microRows(const CpuTarget &target) {
   return target.registers >= 32 ? 12 : 6;
 }
+int64_t cpu::scoreGroup(const CpuTarget &target) { return microRows(target); }
 
 /// Loads `count` vectors that follow each other.
 static SmallVector<Value> loadPanel(Emitter &e, Value pointer) {
@@ -59,12 +60,15 @@ static void multiplyAdd(Emitter &e, SmallVectorImpl<Value> &acc,
 // The two products
 //===----------------------------------------------------------------------===//
 
-func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
-                             const PanelShape &shape) {
+/// `rowsAhead(arguments, j)` yields what asks for elements from d on of those
+/// rows of the next chunk that the keys from j on bring near.
+static func::FuncOp emitScoresAsking(
+    Emitter &e, StringRef name, const PanelShape &shape, ArrayRef<Type> inputs,
+    llvm::function_ref<std::function<void(Value)>(ArrayRef<Value>, Value)>
+        rowsAhead) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.keyDim;
   return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.i64()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+      name, inputs, {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], n = args[2], s = args[3];
         // One long chain of roundings a score would cost digits: the head
         // dimension is summed in segments.
@@ -73,6 +77,7 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
           Value kRow = e.at(k, e.mul(j, 4 * dim));
           Value sRow = e.at(s, e.mul(j, rowBytes));
           auto rowAt = [&](int64_t r) { return e.at(sRow, r * rowBytes); };
+          std::function<void(Value)> ask = rowsAhead(args, j);
           // Dimensions [from, from + length); all but the first segment add to
           // what the one before left.
           auto sumSegment = [&](Value from, int64_t length, Value isFirst) {
@@ -93,11 +98,7 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
                     for (int64_t r = 0; r < rows; ++r)
                       e.prefetch(e.at(kAt, 4 * (rows + r) * dim));
                   if (unroll == 16 && rows >= kAheadRows)
-                    for (int64_t r = 0; r < kAheadRows; ++r)
-                      e.prefetch(
-                          e.at(e.at(args[4], e.mul(e.add(j, r), args[5])),
-                               e.mul(d, 4)),
-                          /*locality=*/2);
+                    ask(d);
                   for (int64_t u = 0; u < unroll; ++u)
                     multiplyAdd(
                         e, next,
@@ -134,6 +135,43 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
           done = end;
         }
         return {};
+      });
+}
+
+func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
+                             const PanelShape &shape) {
+  return emitScoresAsking(
+      e, name, shape, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.i64()},
+      [&](ArrayRef<Value> args, Value j) {
+        Value next = args[4], stride = args[5];
+        return [&e, next, stride, j](Value d) {
+          for (int64_t r = 0; r < kAheadRows; ++r)
+            e.prefetch(
+                e.at(e.at(next, e.mul(e.add(j, r), stride)), e.mul(d, 4)),
+                /*locality=*/2);
+        };
+      });
+}
+
+func::FuncOp cpu::emitScoresOfGathered(Emitter &e, StringRef name,
+                                       const PanelShape &shape, int64_t ahead,
+                                       int64_t bytes) {
+  return emitScoresAsking(
+      e, name, shape,
+      {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.i64(), e.ptr(), e.i64(),
+       e.ptr()},
+      [&](ArrayRef<Value> args, Value j) {
+        SmallVector<Value> rows;
+        for (int64_t r = 0; r < ahead; ++r) {
+          Value position =
+              e.load(e.i64(), e.at(args[8], e.mul(e.add(j, r), 8)), 8);
+          rows.push_back(e.at(args[4], e.mul(position, args[5])));
+          rows.push_back(e.at(args[6], e.mul(position, args[7])));
+        }
+        return [&e, rows, bytes](Value d) {
+          for (Value row : rows)
+            e.prefetch(e.at(row, e.mul(d, bytes)), /*locality=*/2);
+        };
       });
 }
 

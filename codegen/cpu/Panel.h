@@ -42,6 +42,16 @@ inline constexpr int64_t kAheadRows = 3;
 mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
                               const PanelShape &shape);
 
+/// scores(q, k, n, s, next, stride, next_v: ptr, stride_v: i64, positions:
+/// ptr): as scores, where the following keys and values lie apart: row
+/// positions[j] of `next` and of `next_v`, for `ahead` rows of every group of
+/// scoreGroup(), elements of `bytes`.
+mlir::func::FuncOp emitScoresOfGathered(Emitter &e, llvm::StringRef name,
+                                        const PanelShape &shape, int64_t ahead,
+                                        int64_t bytes);
+/// Keys of a whole group of the scores.
+int64_t scoreGroup(const CpuTarget &target);
+
 /// softmax(s: ptr, n: i64, m: ptr, l: ptr, alpha: ptr): online softmax of one
 /// panel: s becomes exp2(c (s - m')), m, l are updated, alpha = exp2(c (m -
 /// m')) is what the output must be multiplied with. `c` > 0 turns scores into

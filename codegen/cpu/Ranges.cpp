@@ -6,7 +6,8 @@
 //   ranges(scratch):          touched, notFull <- the case's boxes, in keys,
 //                             sorted and disjoint
 //   process(scratch, lo, hi): cut [lo, hi) into full and partial runs; what
-//                             no touched range holds is skipped
+//                             no touched range holds is skipped; each
+//                             goes to a chunk, or is gathered
 //
 // The semantics are BlockSet::runs.
 //
@@ -184,6 +185,7 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
         Value scratch = args[0];
         Value lo = e.max(args[1], stream(scratch, s, kClipLo));
         Value hi = e.min(args[2], stream(scratch, s, kClipHi));
+        bool gathers = streams[s].op.getGather();
         // Few queries have chunks of their own.
         bool canHold = bool(streams[s].rowFullChunk);
         auto chunks = [&](Value from, Value to, int64_t step,
@@ -196,6 +198,10 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
                  [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
         };
         auto fullRun = [&](Value from, Value to) {
+          if (gathers) {
+            e.call(streams[s].append[0], {scratch, from, to});
+            return;
+          }
           chunks(from, to, fullStep,
                  [&](Value key, Value n) { foldKeys(s, -1, scratch, key, n); });
         };
@@ -207,10 +213,22 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
           chunks(from, to, maskedStep, [&](Value key, Value n) {
             Value position = stream(scratch, s, kPosition);
             Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
-            Certainty sure =
-                certainty(s, caseIndex, scratch, position, last, key, n);
-            e.ifThen(sure.any,
-                     [&] { foldKeys(s, caseIndex, scratch, key, n); });
+            Value end = e.add(key, n);
+            Certainty sure = certainty(s, caseIndex, scratch, position, last,
+                                       key, e.add(end, -1));
+            e.ifThen(sure.any, [&] {
+              if (!gathers)
+                return foldKeys(s, caseIndex, scratch, key, n);
+              e.ifThen(
+                  sure.all,
+                  [&] {
+                    e.call(streams[s].append[0], {scratch, key, end});
+                  },
+                  [&] {
+                    e.call(streams[s].append[1 + caseIndex],
+                           {scratch, key, end});
+                  });
+            });
           });
         };
         Value touched = e.at(scratch, layout.touched[s][caseIndex]);

@@ -357,7 +357,7 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   e.loop(e.c(0), n, e.lanes(), [&](Value j) {
     Value nq = frame(scratch, kNq);
-    Value lane = e.add(e.splat(e.add(key, j)), e.iota());
+    Value lane = positionsOf(s, caseIndex, scratch, e.add(key, j));
     Value lastKey = e.splat(e.add(stream(scratch, s, kNk), -1));
     Value inside = arith::MinSIOp::create(e.b, e.loc, lane, lastKey);
     PairPlace place;
@@ -396,12 +396,17 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
-        Value kStride = stream(scratch, s, kKeyStride);
-        Value vStride = stream(scratch, s, kValueStride);
-        Value k =
-            e.at(e.asPtr(stream(scratch, s, kKeyAt)), e.mul(key, kStride));
-        Value v =
-            e.at(e.asPtr(stream(scratch, s, kValueAt)), e.mul(key, vStride));
+        auto rowsOf = [&](bool values) -> std::pair<Value, Value> {
+          if (streams[s].op.getGather())
+            return gatherRows(s, caseIndex, scratch, n, /*stored=*/true,
+                              values);
+          Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+          Value base = stream(scratch, s, values ? kValueAt : kKeyAt);
+          return {e.at(e.asPtr(base), e.mul(key, stride)), stride};
+        };
+        Value k, kStride, v, vStride;
+        std::tie(k, kStride) = rowsOf(/*values=*/false);
+        std::tie(v, vStride) = rowsOf(/*values=*/true);
         bool masked = caseIndex >= 0;
         Value held = frame(scratch, kHeld);
         Value scoresAt = e.at(scratch, layout.rowScores);

@@ -59,7 +59,7 @@ KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
 
 void KernelEmitter::layOutWalk() {
   layout.take(8 * kFrameWords);
-  for (StreamCode &stream : streams) {
+  for (auto [s, stream] : llvm::enumerate(streams)) {
     layout.stream.push_back(layout.take(8 * kStreamWords));
     auto &lists = layout.list.emplace_back();
     for (size_t l = 0; l < stream.op.getStarts().size(); ++l)
@@ -79,6 +79,7 @@ void KernelEmitter::layOutWalk() {
           hasRuns ? area(op.getRuns()->getNotFull().getClusters().getValue())
                   : 0);
     }
+    layOutGather(s);
   }
 }
 
@@ -126,6 +127,7 @@ EntryPoints KernelEmitter::emit() {
   widenKeys = emitWiden(e, named("widen_k"), keyType, shape.keyDim);
   widenValues = emitWiden(e, named("widen_v"), keyType, shape.valueDim);
   emitRangeHelpers();
+  emitGatherFunctions();
   bool canHold = !fold.getCuQuery();
   if (canHold)
     emitRowFunctions();
@@ -136,8 +138,11 @@ EntryPoints KernelEmitter::emit() {
       bool masked = !stream.cases[k].getMask().empty();
       stream.maskedChunk.push_back(masked ? emitChunk(s, k) : func::FuncOp());
       stream.ranges.push_back(masked ? emitRanges(s, k) : func::FuncOp());
-      stream.process.push_back(emitProcess(s, k));
     }
+    if (stream.op.getGather())
+      emitCollect(s);
+    for (size_t k = 0; k < stream.cases.size(); ++k)
+      stream.process.push_back(emitProcess(s, k));
     stream.walk = emitWalk(s);
   }
   emitTile();

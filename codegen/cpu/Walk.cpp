@@ -6,12 +6,14 @@
 //   walk(scratch):
 //     addresses, clip to the split, ranges of every case
 //     no lists:  process(case 0, all keys)
-//     lists:     at = 0
-//                while at < nk:
+//     lists:     skip, in every list, what ends before the split
+//                at = first key of the split
+//                while at < its end:
 //                  advance every list past blocks that end at or before `at`
 //                  members = lists whose block holds `at`
 //                  end = first key where membership can change
 //                  process(case of members, [at, end))
+//                if keys are gathered: flush what is left
 //
 // Every list entry is checked before it is used: out of range or not ascending
 // is reported through the status word and dropped.
@@ -46,7 +48,58 @@ void KernelEmitter::emitReport(Value scratch, int64_t code, Value col) {
   });
 }
 
-/// advance_<list>(scratch): the next good block, or none.
+/// skip_<list>(scratch): a vector of entries at a time while all are good and
+/// end before the split. Every split reads the list from its beginning, so that
+/// what is dropped does not depend on the number of splits.
+func::FuncOp KernelEmitter::emitSkip(size_t s, size_t list) {
+  tile::StreamOp op = streams[s].op;
+  int64_t blockCols = op.getBlocks()[2 * list + 1], lanes = e.lanes();
+  return e.function(
+      named("skip_" + Twine(s) + "_" + Twine(list)), {e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value state = e.at(scratch, layout.list[s][list]);
+        Value cols = e.asPtr(tensorSlot(slots, op.getCols()[list], 0));
+        Value dense = e.eq(tensorSlot(slots, op.getCols()[list], 5), e.c(1));
+        // Blocks below this one end before the split.
+        Value limit = e.udiv(stream(scratch, s, kClipLo), e.c(blockCols));
+        Value end = e.select(dense, e.loadI64(state, kEnd), e.c(0));
+        VectorType words = e.vec(e.i32());
+        SmallVector<int64_t> before = {2 * lanes - 1};
+        for (int64_t lane = 1; lane < lanes; ++lane)
+          before.push_back(lane - 1);
+        Value none = vector::BroadcastOp::create(
+            e.b, e.loc, words,
+            arith::ConstantIntOp::create(e.b, e.loc, -1, 32));
+        SmallVector<Value> skipped = e.whileLoop(
+            {e.loadI64(state, kNext), none, e.truth(true)},
+            [&](ValueRange carried) {
+              return e.band(carried[2], e.le(e.add(carried[0], lanes), end));
+            },
+            [&](ValueRange carried) -> SmallVector<Value> {
+              Value entries =
+                  e.load(words, e.at(cols, e.mul(carried[0], 4)), 4);
+              Value previous = vector::ShuffleOp::create(e.b, e.loc, entries,
+                                                         carried[1], before);
+              Value ascend = vector::ReductionOp::create(
+                  e.b, e.loc, vector::CombiningKind::AND,
+                  e.lt(previous, entries));
+              Value last = arith::ExtSIOp::create(
+                  e.b, e.loc, e.i64(),
+                  vector::ExtractOp::create(e.b, e.loc, entries,
+                                            ArrayRef<int64_t>{lanes - 1}));
+              Value all = e.band(ascend, e.lt(last, limit));
+              e.ifThen(all, [&] { e.storeI64(last, state, kPrevious); });
+              return {e.select(all, e.add(carried[0], lanes), carried[0]),
+                      e.select(all, entries, carried[1]), all};
+            });
+        e.storeI64(skipped[0], state, kNext);
+        return {};
+      });
+}
+
+/// advance_<list>(scratch): the next good block that ends after the first key
+/// of the split, or none.
 func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
   tile::StreamOp op = streams[s].op;
   int64_t blockCols = op.getBlocks()[2 * list + 1];
@@ -57,6 +110,7 @@ func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
         Value state = e.at(scratch, layout.list[s][list]);
         Value nk = stream(scratch, s, kNk);
         Value blocks = e.ceilDiv(nk, blockCols);
+        Value first = e.udiv(stream(scratch, s, kClipLo), e.c(blockCols));
         Value cols = e.asPtr(tensorSlot(slots, op.getCols()[list], 0));
         Value stride = tensorSlot(slots, op.getCols()[list], 5);
         e.storeI64(e.c(kNever), state, kBlockLo);
@@ -88,7 +142,7 @@ func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
                 e.storeI64(lo, state, kBlockLo);
                 e.storeI64(e.min(e.add(lo, blockCols), nk), state, kBlockHi);
               });
-              return {next, good};
+              return {next, e.band(good, e.le(first, col))};
             });
         return {};
       });
@@ -97,9 +151,11 @@ func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
 func::FuncOp KernelEmitter::emitWalk(size_t s) {
   tile::StreamOp op = streams[s].op;
   size_t lists = op.getStarts().size();
-  SmallVector<func::FuncOp> advance;
-  for (size_t list = 0; list < lists; ++list)
+  SmallVector<func::FuncOp> advance, skip;
+  for (size_t list = 0; list < lists; ++list) {
     advance.push_back(emitAdvance(s, list));
+    skip.push_back(emitSkip(s, list));
+  }
   return e.function(
       named("walk_" + Twine(s)), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
@@ -138,6 +194,7 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
             return;
           }
 
+          emitClearGathered(s, scratch);
           for (size_t list = 0; list < lists; ++list) {
             Value state = e.at(scratch, layout.list[s][list]);
             Value start = op.getStarts()[list], count = op.getCounts()[list];
@@ -166,10 +223,12 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
             e.storeI64(e.select(good, e.add(first, number), e.c(0)), state,
                        kEnd);
             e.storeI64(e.c(-1), state, kPrevious);
+            e.call(skip[list], {scratch});
             e.call(advance[list], {scratch});
           }
+          Value clipHi = e.loadI64(area, kClipHi);
           e.whileLoop(
-              {e.c(0)}, [&](ValueRange at) { return e.lt(at[0], nk); },
+              {clipLo}, [&](ValueRange at) { return e.lt(at[0], clipHi); },
               [&](ValueRange at) -> SmallVector<Value> {
                 Value members = e.c(0), end = nk;
                 for (size_t list = 0; list < lists; ++list) {
@@ -191,6 +250,7 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
                       });
                 return {end};
               });
+          emitFlushAll(s, scratch);
         };
         e.ifThen(e.lt(e.c(0), nk), visit);
         return {};

@@ -42,6 +42,8 @@ LogicalResult StreamOp::verify() {
                        "starts (")
            << lists << "), but got " << getCounts().size() << ", "
            << getCols().size() << " and " << getBlocks().size() / 2;
+  if (getGather() && lists == 0)
+    return emitOpError("expected a list to gather keys by, but got none");
   SmallVector<int64_t> seen;
   unsigned edges = 0;
   for (Operation &op : getBody().front()) {

@@ -117,18 +117,24 @@ def Tile_StreamOp : Tile_Op<"stream", [NoTerminator, SingleBlock,
     of member set 0, over all keys. Segments are disjoint, so a pair counts
     once however many lists and predicates hold it.
 
+    `gather`: the keys of neighbouring segments are collected into whole chunks,
+    one collection for every case that needs a mask and one for pairs that need
+    none, instead of each segment being folded by itself. Needs a list. Set by
+    choose-schedule.
+
     The region holds the cases and at most one `tile.edge`.
   }];
   let arguments = (ins AnyRankedTensor:$key, AnyRankedTensor:$value,
                        Variadic<AnyRankedTensor>:$starts,
                        Variadic<AnyRankedTensor>:$counts,
                        Variadic<AnyRankedTensor>:$cols,
-                       DenseI64ArrayAttr:$blocks, F64Attr:$scale);
+                       DenseI64ArrayAttr:$blocks, F64Attr:$scale,
+                       UnitAttr:$gather);
   let regions = (region SizedRegion<1>:$body);
   let results = (outs Tile_StreamType:$stream);
   let assemblyFormat = [{
     $key `,` $value `lists` `(` $starts `)` `(` $counts `)` `(` $cols `)` $blocks
-    `scale` $scale attr-dict-with-keyword `:` type($key) `,` type($value) `,` `(` type($starts) `)` `,` `(` type($counts) `)` `,` `(` type($cols) `)` $body
+    (`gather` $gather^)? `scale` $scale attr-dict-with-keyword `:` type($key) `,` type($value) `,` `(` type($starts) `)` `,` `(` type($counts) `)` `,` `(` type($cols) `)` $body
   }];
   let hasVerifier = 1;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """check.py - compiled patterns against the float64 reference, shape by shape.
 
-    check.py PATTERN... [--dims D] [--dtypes f32,bf16,f16] [--target T]
+    check.py PATTERN... [--dims D] [--dtypes f32,bf16,f16] [--target T] [--shape B,Hq,Hkv,Nq,Nk]...
 
 Compiles each pattern of Inputs/patterns.attn and runs it with --check on random
 inputs of each shape; the rule by which an answer passes is the tool's
@@ -41,24 +41,28 @@ def cuts(rng, total, documents):
 
 def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
     normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)
-    if pattern == "window_of_head":
-        return {"local": rng.integers(1, keys + 2, heads).astype(np.int32)}
+    made = {}
+    if pattern.endswith("_of_head"):
+        made = {"local": rng.integers(1, keys + 2, heads).astype(np.int32)}
     if pattern == "prefix":
         return {"prefix": rng.integers(0, keys + 1, batch).astype(np.int32)}
     if pattern == "documents":
         return {"cu_q": cuts(rng, queries, 4), "cu_k": cuts(rng, keys, 4)}
     if pattern == "offsets":
         return {"first": rng.integers(-5, keys + 5, batch).astype(np.int32)}
-    if pattern == "bias":
-        return {"bias": normal(heads, queries, keys)}
+    if pattern.endswith("bias"):
+        made = {"bias": normal(heads, queries, keys)}
     if pattern == "alibi_softcap":
         return {"slopes": normal(heads) * 0.1}
     if pattern == "sinks":
         return {"logits": normal(heads)}
     if pattern == "two_sources":
         return {"kfar": normal(batch, kv_heads, keys // 4 + 1, dim), "vfar": normal(batch, kv_heads, keys // 4 + 1, dim)}
-    lists = {"lists": [("keep", 16, kv_heads)], "two_lists": [("keep", 16, heads), ("drop", 64, 1)]}
-    made = {}
+    lists = {"lists": [("keep", 16, kv_heads)], "two_lists": [("keep", 16, heads), ("drop", 64, 1)],
+             "columns": [("keep", 1, kv_heads)], "columns_causal": [("keep", 1, heads)],
+             "columns_bias": [("keep", 4, 1)], "columns_or": [("keep", 1, kv_heads), ("also", 16, 1)],
+             "columns_out": [("keep", 16, heads), ("drop", 1, kv_heads)], "columns_grid": [("keep", 4, kv_heads)],
+             "columns_of_head": [("keep", 1, kv_heads)], "wide_lists": [("keep", 512, kv_heads)]}
     for name, columns, list_heads in lists.get(pattern, []):
         parts = block_list(rng, batch if name == "keep" else 1, list_heads, -(-queries // 32), -(-keys // columns))
         made.update({f"{name}.{part}": value for part, value in zip(("start", "count", "cols"), parts)})
@@ -92,6 +96,8 @@ def main():
     parser.add_argument("--dims", default="64")
     parser.add_argument("--dtypes", default="f32,bf16,f16")
     parser.add_argument("--target", default="cpu")
+    parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
+                        help="instead of the usual ones")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
     options = parser.parse_args()
     os.environ["PATH"] += os.pathsep + os.path.join(HERE, "..", "..", "build", "bin")
@@ -108,7 +114,7 @@ def main():
                         print(f"{pattern} {dtype} d{dim}: does not compile\n{text}")
                         failed += 1
                         continue
-                    for shape in SHAPES:
+                    for shape in options.shape or SHAPES:
                         if pattern == "documents":
                             shape = (1, *shape[1:])
                         case = f"{pattern} {dtype} d{dim} {shape}"

@@ -19,9 +19,39 @@ func.func @dense(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>) -> (tensor<
 
 // A tile lies in one row of blocks: its rows divide those of the block.
 // CHECK-LABEL: tile.kernel @lists
-//  CHECK-SAME:   schedule <rows = 32, {{.*}} "a tile lies in one row of blocks of 32 rows">
+//  CHECK-SAME:   schedule <rows = 32, {{.*}} "a tile lies in one row of blocks of 32 rows; keys in blocks of 64 are gathered into whole chunks">
 func.func @lists(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<?x?x?xi32>, %n: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
   %g = attn.blocks %st, %n, %c [32, 64] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+// Single keys are gathered; the narrowest list decides.
+// CHECK-LABEL: tile.kernel @columns
+//  CHECK-SAME:   "queries of 128 rows re-read keys least often; keys in blocks of 1 are gathered into whole chunks">
+//       CHECK:   tile.stream {{.*}} [128, 512, 128, 1] gather scale
+func.func @columns(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<?x?x?xi32>, %n: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %w = attn.blocks %st, %n, %c [128, 512] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  %l = attn.blocks %st, %n, %c [128, 1] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  %g = attn.difference %w, %l
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+// Blocks of several chunks are folded where they are.
+// CHECK-LABEL: tile.kernel @wide
+//  CHECK-SAME:   "queries of 128 rows re-read keys least often">
+//       CHECK:   tile.stream {{.*}} [128, 512] scale
+func.func @wide(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<?x?x?xi32>, %n: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.blocks %st, %n, %c [128, 512] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
   %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
   %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
   %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
