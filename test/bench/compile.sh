@@ -35,6 +35,11 @@ compile dense dense --head-dim 128,8
 compile causal causal_dense --head-dim 128
 compile window_sink window_sink --head-dim 128,8
 compile lists lists --head-dim 128
+for width in 1 4 16 64; do
+  compile "columns_$width" columns --set width=$width --head-dim 128
+  "$filigree" compile "$top/test/bench/patterns.attn" --pattern columns --set width=$width --emit oracle --head-dim 128 \
+    -o "$out/oracle/columns_$width.so"
+done
 compile documents documents --head-dim 128,8
 compile decode dense --head-dim 128 --dtype f32,bf16
 for name in dense causal_dense window_sink lists documents; do

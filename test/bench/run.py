@@ -92,9 +92,9 @@ class Bench:
         return (normal(seed, 1, heads, n, D), normal(seed + 1, 1, kv_heads, n, D), normal(seed + 2, 1, kv_heads, n, D),
                 np.full((1, heads, n, D), np.nan, np.float32), np.full((1, heads, n), np.nan, np.float32))
 
-    def judge(self, pattern, variant="d128_f32", rows=None, **inputs):
+    def judge(self, pattern, variant="d128_f32", rows=None, artifact=None, **inputs):
         """The oracle library's answers for these inputs: 256 rows a head, or those named."""
-        oracle = self.runtime.kernel("oracle/" + pattern, pattern, "oracle_" + variant)
+        oracle = self.runtime.kernel("oracle/" + (artifact or pattern), pattern, "oracle_" + variant)
         return Judge(oracle, self.most, inputs, rows)
 
     def dense_rate(self, threads, n=8192, heads=2):
@@ -173,15 +173,16 @@ class Bench:
                 "keep.count": counts.reshape(1, *counts.shape).astype(np.int32),
                 "keep.cols": np.concatenate(cols).astype(np.int32)}
 
-    def time_lists(self, name, counts, arrays, threads, seed):
+    def time_lists(self, name, counts, arrays, threads, seed, columns=BLOCK):
         q, k, v, o, lse = arrays
-        n, blocks = q.shape[2], q.shape[2] // BLOCK
+        rows, blocks = min(BLOCK, q.shape[2]), k.shape[2] // columns
         lists = self.list_arrays(counts, blocks, np.random.default_rng(seed))
-        run = self.runtime.kernel("lists", "lists").prepare(threads, q=q, k=k, v=v, o=o, lse=lse, **lists)
+        artifact, pattern = ("lists", "lists") if columns == BLOCK else (f"columns_{columns}", "columns")
+        run = self.runtime.kernel(artifact, pattern).prepare(threads, q=q, k=k, v=v, o=o, lse=lse, **lists)
         seconds = self.time(run)
-        checked = self.judge("lists", q=q, k=k, v=v, **lists).check(name, o, lse)
-        entry = self.add(name, seconds, threads, int(counts.sum()) * BLOCK * BLOCK, **checked)
-        entry["density"] = float(counts.sum()) / (counts.shape[0] * blocks * blocks)
+        checked = self.judge(pattern, artifact=artifact, q=q, k=k, v=v, **lists).check(name, o, lse)
+        entry = self.add(name, seconds, threads, int(counts.sum()) * rows * columns, **checked)
+        entry["density"] = float(counts.sum()) / (counts.size * blocks)
         return entry
 
     def row_lists(self):
@@ -196,6 +197,20 @@ class Bench:
             entry = self.time_lists(f"lists N={n} h{heads} {percent} %", counts, arrays, threads, percent)
             entry["of_dense_rate"] = entry["gflops"] / self.dense_rate(threads)
             entry["note"] = f"{entry['of_dense_rate']:.3f} of the dense rate"
+
+    def row_columns(self):
+        n, heads, threads = 32768, 1 if self.quick else 2, self.most
+        q, k, v, o, lse = self.attention(heads, n)
+        for queries in (n, 1):
+            arrays = q[:, :, -queries:], k, v, o[:, :, :queries], lse[:, :, :queries]
+            arrays = [np.ascontiguousarray(array) for array in arrays]
+            for columns in (1, 4, 16, 64):
+                counts = np.full((heads, -(-queries // BLOCK)), n // columns // 10)
+                entry = self.time_lists(f"columns Nq={queries} N={n} h{heads} by {columns}", counts, arrays, threads,
+                                        columns, columns)
+                if queries == n:
+                    entry["of_dense_rate"] = entry["gflops"] / self.dense_rate(threads)
+                    entry["note"] = f"{entry['of_dense_rate']:.3f} of the dense rate"
 
     def row_pareto(self):
         n, heads, threads = 32768, 1 if self.quick else 2, self.most
@@ -351,7 +366,7 @@ class Bench:
         if failed:
             raise RuntimeError(f"the comparison of {' and '.join(failed)} ended with an error")
 
-    ROWS = ["fma", "dense", "causal", "window", "lists", "pareto", "decode", "overhead", "mask", "compile", "torch"]
+    ROWS = ["fma", "dense", "causal", "window", "lists", "columns", "pareto", "decode", "overhead", "mask", "compile", "torch"]
 
     def run(self):
         before = {t: self.peak(t) for t in self.thread_counts(1, self.most)}
