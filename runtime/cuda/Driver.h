@@ -85,7 +85,7 @@ enum TensorMapType : int { // CUtensorMapDataType
 
 inline constexpr int kL2Promotion256 = 3; // CUtensorMapL2promotion
 
-struct alignas(64) TensorMap { // CUtensorMap
+struct alignas(128) TensorMap { // CUtensorMap; 64 would do
   unsigned char bytes[128];
 };
 
