@@ -29,7 +29,7 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 # Every one of these must have run at least one test. A folder of test/ that is
 # not named here is a suite all the same.
 REQUIRED = ["unit", "numerics", "dialect", "passes", "codegen", "frontend", "must-fail", "examples", "sanitized", "fuzz"]
-NOT_LIT = ["unit", "bench", "fuzz", "sanitized"]
+NOT_LIT = ["unit", "lib", "bench", "fuzz", "sanitized"]
 
 
 def say(text):
