@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/Compiler.h"
 #include "codegen/cpu/EmitObject.h"
+#include "codegen/cuda/EmitCubin.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -13,9 +14,9 @@
 using namespace mlir;
 using namespace filigree;
 
-LogicalResult filigree::lowerToKernel(ModuleOp module) {
+LogicalResult filigree::lowerToKernel(ModuleOp module, StringRef target) {
   PassManager pm(module.getContext());
-  buildTilePipeline(pm);
+  buildTilePipeline(pm, target);
   return pm.run(module);
 }
 
@@ -78,11 +79,91 @@ std::string filigree::emitText(ModuleOp llvmModule, const CpuTarget &target,
   return text;
 }
 
+FailureOr<std::string> filigree::emitPtx(ModuleOp kernels,
+                                         const CudaTarget &target,
+                                         cuda::CudaEntryPoints *entries,
+                                         ModuleOp *host) {
+  tile::KernelOp kernel = kernelOf(kernels);
+  std::string prefix = ("fil_" + kernel.getSymName() + "_" +
+                        variantName(kernel) + "_" + target.name + "_")
+                           .str();
+  OwningOpRef<ModuleOp> device = ModuleOp::create(kernels.getLoc());
+  OwningOpRef<ModuleOp> hostFunctions = ModuleOp::create(kernels.getLoc());
+  FailureOr<cuda::CudaEntryPoints> result =
+      cuda::emitKernel(kernel, target, prefix, *device, *hostFunctions);
+  if (failed(result) || failed(verify(*device)) ||
+      failed(cuda::lowerToLLVM(*device)))
+    return failure();
+  if (entries)
+    *entries = *result;
+  if (host)
+    *host = hostFunctions.release();
+  return cuda::emitPtx(*device, target, result->function);
+}
+
+/// Host functions run on any cpu.
+static ObjectBytes hostObject(ModuleOp host,
+                              const cuda::CudaEntryPoints &entries) {
+  const CpuTarget &target = getCpuTargets().front();
+  llvm::LLVMContext context;
+  auto machine = cpu::targetMachineFor(target);
+  auto module = cpu::translate(
+      host, target, {entries.units, entries.workspaceBytes}, *machine, context);
+  return module ? ObjectBytes(cpu::emitObject(*module, *machine))
+                : ObjectBytes();
+}
+
+static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
+                                    CompiledPattern &result) {
+  OwningOpRef<ModuleOp> lowered = pattern.clone();
+  if (failed(lowerToKernel(*lowered, "cuda")))
+    return failure();
+  tile::KernelOp kernel = kernelOf(*lowered);
+  result.kernel.interface = interfaceOf(kernel);
+  result.kernel.variant = variantName(kernel);
+  cuda::CudaEntryPoints entries;
+  ModuleOp host;
+  FailureOr<std::string> ptx = emitPtx(*lowered, target, &entries, &host);
+  if (failed(ptx))
+    return failure();
+  OwningOpRef<ModuleOp> owned(host);
+  FailureOr<SmallVector<char>> image =
+      cuda::assemble(*ptx, target, pattern.getLoc());
+  if (failed(image) || failed(cpu::lowerToLLVM(host)))
+    return failure();
+  ObjectBytes object = hostObject(host, entries);
+  if (object.empty())
+    return failure();
+  result.objects.push_back(object);
+  CudaCode code;
+  code.arch = target.arch;
+  code.archFlags = target.exact ? FIL_ABI_CUDA_EXACT : 0;
+  code.image.assign(image->begin(), image->end());
+  code.workspaceBytes = entries.workspaceBytes;
+  CudaLaunch launch;
+  launch.function = entries.function;
+  launch.units = entries.units;
+  launch.threads = entries.threads;
+  launch.sharedBytes = entries.sharedBytes;
+  launch.ctasPerSm = entries.ctasPerMultiprocessor;
+  launch.persistent = entries.persistent;
+  launch.tensorMaps = entries.maps;
+  code.launches.push_back(launch);
+  result.kernel.cuda.push_back(code);
+  return success();
+}
+
 FailureOr<CompiledPattern>
-filigree::compilePattern(ModuleOp pattern, ArrayRef<CpuTarget> targets) {
+filigree::compilePattern(ModuleOp pattern, ArrayRef<CpuTarget> targets,
+                         ArrayRef<CudaTarget> cudaTargets) {
   CompiledPattern result;
   llvm::raw_string_ostream ir(result.kernel.ir);
   pattern.print(ir);
+  for (const CudaTarget &target : cudaTargets)
+    if (failed(compileForCuda(pattern, target, result)))
+      return failure();
+  if (targets.empty())
+    return result;
   OwningOpRef<ModuleOp> lowered = pattern.clone();
   if (failed(lowerToKernel(*lowered)))
     return failure();

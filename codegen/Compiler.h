@@ -8,6 +8,7 @@
 #define FILIGREE_CODEGEN_COMPILER_H
 
 #include "codegen/Artifact.h"
+#include "codegen/cuda/TileToNvvm.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -19,8 +20,17 @@ struct CompiledPattern {
   llvm::SmallVector<ObjectBytes> objects;
 };
 
-/// attn to scheduled and classified tile, in place. Diagnostics on failure.
-llvm::LogicalResult lowerToKernel(mlir::ModuleOp module);
+/// attn to tile, scheduled for targets of a kind (cpu or cuda) and classified,
+/// in place. Diagnostics on failure.
+llvm::LogicalResult lowerToKernel(mlir::ModuleOp module,
+                                  llvm::StringRef target = "cpu");
+
+/// PTX of `kernels`, which are scheduled for CUDA; the module of host functions
+/// in `host`, if not null. Diagnostics on failure.
+llvm::FailureOr<std::string> emitPtx(mlir::ModuleOp kernels,
+                                     const CudaTarget &target,
+                                     cuda::CudaEntryPoints *entries = nullptr,
+                                     mlir::ModuleOp *host = nullptr);
 
 /// The functions of `kernels` for one target, before (`llvmDialect` false) or
 /// after the conversion to the llvm dialect. Null on failure.
@@ -35,7 +45,8 @@ std::string emitText(mlir::ModuleOp llvmModule, const CpuTarget &target,
 
 /// The whole way: `pattern` holds one attn function. Diagnostics on failure.
 llvm::FailureOr<CompiledPattern>
-compilePattern(mlir::ModuleOp pattern, llvm::ArrayRef<CpuTarget> targets);
+compilePattern(mlir::ModuleOp pattern, llvm::ArrayRef<CpuTarget> targets,
+               llvm::ArrayRef<CudaTarget> cudaTargets);
 
 /// "d128_f32", or "d192x128_bf16" where the value head size differs.
 std::string variantName(tile::KernelOp kernel);

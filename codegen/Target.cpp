@@ -31,3 +31,17 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
       return llvm::ArrayRef(target);
   return {};
 }
+
+static constexpr CudaTarget kCudaTargets[] = {
+    {"sm_90a", 90, true, "sm_90a", "+ptx87", 40, 232},
+};
+
+llvm::ArrayRef<CudaTarget> filigree::getCudaTargets() { return kCudaTargets; }
+
+const CudaTarget *filigree::lookupCudaTarget(llvm::StringRef word) {
+  if (word.consume_front("cuda:"))
+    for (const CudaTarget &target : kCudaTargets)
+      if (target.name == word)
+        return &target;
+  return nullptr;
+}

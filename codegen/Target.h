@@ -27,6 +27,22 @@ struct CpuTarget {
   bool scalef;              ///< x * 2^n in one instruction
 };
 
+struct CudaTarget {
+  llvm::StringRef name;     ///< as in --target cuda:<name>
+  unsigned arch;            ///< 90 for compute capability 9.0
+  bool exact;               ///< runs on exactly that capability
+  llvm::StringRef cpu;      ///< LLVM's -mcpu and ptxas' -arch
+  llvm::StringRef features; ///< LLVM's -mattr: the PTX version
+  int producerRegisters;    ///< a thread, of the warps that load
+  int consumerRegisters;    ///< a thread, of the warps that compute
+};
+
+/// Ascending arch.
+llvm::ArrayRef<CudaTarget> getCudaTargets();
+
+/// The target named by a word of --target ("cuda:sm_90a"), or null.
+const CudaTarget *lookupCudaTarget(llvm::StringRef word);
+
 /// Ascending isa.
 llvm::ArrayRef<CpuTarget> getCpuTargets();
 

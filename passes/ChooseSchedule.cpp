@@ -40,10 +40,46 @@ constexpr int64_t kGranule = 16;
 /// 512 (test/bench/NOTES.md).
 constexpr int64_t kGatherBelow = 512;
 
+/// A tile of two consumer warpgroups, and what their registers hold of it: sums
+/// of 64 rows of values and of a chunk of scores.
+constexpr int64_t kCudaRows = 128;
+constexpr int64_t kCudaChunk = 128;
+constexpr int64_t kCudaWideChunk = 64; // values of more than 128 dimensions
+
 class ChooseSchedule
     : public filigree::impl::ChooseScheduleBase<ChooseSchedule> {
+public:
+  using ChooseScheduleBase::ChooseScheduleBase;
+
+private:
+  void chooseForCuda(tile::KernelOp kernel) {
+    int64_t commonRows = 0, commonKeys = 0, valueDim = 0;
+    kernel.walk([&](tile::StreamOp stream) {
+      for (size_t list = 0; list < stream.getBlocks().size(); list += 2) {
+        commonRows = std::gcd(commonRows, stream.getBlocks()[list]);
+        commonKeys = std::gcd(commonKeys, stream.getBlocks()[list + 1]);
+      }
+      auto type = cast<RankedTensorType>(stream.getValue().getType());
+      valueDim = std::max(valueDim, type.getDimSize(3));
+    });
+    int64_t rows = std::gcd(kCudaRows, commonRows);
+    int64_t chunk = valueDim > 128 ? kCudaWideChunk : kCudaChunk;
+    std::string reason =
+        "two warpgroups of 64 rows; values of " + std::to_string(valueDim) +
+        " dimensions leave registers for chunks of " + std::to_string(chunk);
+    if (commonKeys % chunk != 0 && commonKeys % 16 == 0) {
+      chunk = std::gcd(chunk, commonKeys);
+      reason += "; blocks of the lists, for " + std::to_string(chunk);
+    }
+    kernel.setScheduleAttr(
+        tile::ScheduleAttr::get(&getContext(), rows, chunk, chunk, chunk,
+                                StringAttr::get(&getContext(), reason)));
+  }
+
   void runOnOperation() override {
     tile::KernelOp kernel = getOperation();
+    if (target == "cuda")
+      return chooseForCuda(kernel);
     int64_t rows = kMaxRows;
     std::string reason = "queries of " + std::to_string(kMaxRows) +
                          " rows re-read keys least often";

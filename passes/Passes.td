@@ -30,6 +30,8 @@ def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
     narrowest list has blocks of less than a few chunks gather. The decision and
     its reason stand in the attribute.
   }];
+  let options = [Option<"target", "target", "std::string", "\"cpu\"",
+                        "kind of the target: cpu or cuda">];
 }
 
 def ClassifyBlocks : Pass<"classify-blocks", "::filigree::tile::KernelOp"> {

@@ -25,14 +25,14 @@ void filigree::registerDialects(DialectRegistry &registry) {
                   scf::SCFDialect, vector::VectorDialect>();
 }
 
-void filigree::buildTilePipeline(OpPassManager &pm) {
+void filigree::buildTilePipeline(OpPassManager &pm, StringRef target) {
   // Joins folds over the same queries; lower-to-tile expects one.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createLowerToTile());
   OpPassManager &kernel = pm.nest<tile::KernelOp>();
   // Residual predicates repeat what their graphs share.
   kernel.addPass(createCSEPass());
-  kernel.addPass(createChooseSchedule());
+  kernel.addPass(createChooseSchedule({target.str()}));
   // The tile shape must be known before tiles can be classified.
   kernel.addPass(createClassifyBlocks());
 }
@@ -42,5 +42,8 @@ void filigree::registerPasses() {
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   PassPipelineRegistration<>("filigree-tile", "attn to classified kernels",
-                             buildTilePipeline);
+                             [](OpPassManager &pm) { buildTilePipeline(pm); });
+  PassPipelineRegistration<>(
+      "filigree-tile-cuda", "attn to classified kernels for CUDA targets",
+      [](OpPassManager &pm) { buildTilePipeline(pm, "cuda"); });
 }

@@ -15,8 +15,9 @@ namespace filigree {
 /// Every dialect that any stage reads or writes.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// attn to tile. After it every kernel has a schedule and runs.
-void buildTilePipeline(mlir::OpPassManager &pm);
+/// attn to tile. After it every kernel has a schedule, for targets of the kind
+/// `target` (cpu or cuda), and runs.
+void buildTilePipeline(mlir::OpPassManager &pm, llvm::StringRef target = "cpu");
 
 /// Every pass and pipeline, under its command-line name.
 void registerPasses();

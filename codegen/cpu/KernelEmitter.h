@@ -139,8 +139,7 @@ protected:
   mlir::func::FuncOp emitRanges(size_t s, int caseIndex);
   /// Folds keys [key, key + n) of stream s into the tile: what `process` does
   /// with each chunk. `caseIndex` -1: every pair is an edge.
-  virtual void foldKeys(size_t s, int caseIndex, Value scratch, Value key,
-                        Value n);
+  void foldKeys(size_t s, int caseIndex, Value scratch, Value key, Value n);
   mlir::func::FuncOp emitProcess(size_t s, int caseIndex);
 
   // Walk.cpp

@@ -72,22 +72,33 @@ static Options &options() {
 
 cl::SubCommand &filigree::declareCompile() { return options().command; }
 
-static llvm::Expected<llvm::SmallVector<CpuTarget>> chosenTargets() {
-  llvm::SmallVector<CpuTarget> targets;
+namespace {
+struct Targets {
+  llvm::SmallVector<CpuTarget> cpu;
+  llvm::SmallVector<CudaTarget> cuda;
+};
+} // namespace
+
+static llvm::Expected<Targets> chosenTargets() {
+  Targets chosen;
+  llvm::SmallVector<CpuTarget> &targets = chosen.cpu;
   std::vector<std::string> words(options().targets.begin(),
                                  options().targets.end());
   if (words.empty())
     words.push_back("cpu");
   for (const std::string &word : words) {
     llvm::ArrayRef<CpuTarget> found = lookupCpuTargets(word);
-    if (found.empty() && llvm::StringRef(word).starts_with("cuda"))
-      return llvm::createStringError("target `" + word +
-                                     "` is not in this release: expected cpu, "
-                                     "cpu:baseline, cpu:avx2 or cpu:avx512");
+    if (const CudaTarget *cuda = lookupCudaTarget(word)) {
+      if (llvm::none_of(chosen.cuda, [&](const CudaTarget &known) {
+            return known.name == cuda->name;
+          }))
+        chosen.cuda.push_back(*cuda);
+      continue;
+    }
     if (found.empty())
       return llvm::createStringError(
-          "expected target cpu, cpu:baseline, cpu:avx2 or cpu:avx512, but got "
-          "`" +
+          "expected target cpu, cpu:baseline, cpu:avx2, cpu:avx512 or "
+          "cuda:sm_90a, but got `" +
           word + "`");
     for (const CpuTarget &target : found)
       if (llvm::none_of(targets, [&](const CpuTarget &known) {
@@ -98,7 +109,7 @@ static llvm::Expected<llvm::SmallVector<CpuTarget>> chosenTargets() {
   llvm::sort(targets, [](const CpuTarget &a, const CpuTarget &b) {
     return a.isa < b.isa;
   });
-  return targets;
+  return chosen;
 }
 
 static llvm::Expected<reference::DType> dtypeOf(llvm::StringRef word) {
@@ -192,20 +203,26 @@ static llvm::Error run() {
   // The linker, which runs in this process, resets all options.
   const std::string output = options().output;
   const Emit emit = options().emit;
-  if (emit == Emit::Ptx)
-    return llvm::createStringError(
-        "expected a CUDA target with --emit ptx: not in this release");
-  const bool isText = emit == Emit::Mlir || emit == Emit::Llvm;
+  const bool isText =
+      emit == Emit::Mlir || emit == Emit::Llvm || emit == Emit::Ptx;
   if (output == "-" && !isText)
     return llvm::createStringError(
         "expected the name of a file for machine code, but got `-`: only "
-        "--emit mlir and --emit llvm write to standard output");
+        "--emit mlir, --emit llvm and --emit ptx write to standard output");
   if (emit == Emit::Oracle && !options().targets.empty())
     return llvm::createStringError(
         "expected no --target with --emit oracle: its loops run on any cpu");
   auto targets = chosenTargets();
   if (!targets)
     return targets.takeError();
+  if (emit == Emit::Ptx && targets->cuda.empty())
+    return llvm::createStringError(
+        "expected a CUDA target with --emit ptx: cuda:sm_90a");
+  if (emit == Emit::Llvm && targets->cpu.empty())
+    return llvm::createStringError("expected a CPU target with --emit llvm");
+  // Text is of one kind of target: its schedule is.
+  const bool forCuda =
+      emit == Emit::Ptx || (emit == Emit::Mlir && targets->cpu.empty());
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry);
@@ -220,13 +237,23 @@ static llvm::Error run() {
     std::string text;
     llvm::raw_string_ostream stream(text);
     for (LoadedPattern &variant : *variants) {
-      if (mlir::failed(lowerToKernel(*variant.module)))
+      if (mlir::failed(
+              lowerToKernel(*variant.module, forCuda ? "cuda" : "cpu")))
         return failed();
+      if (emit == Emit::Ptx) {
+        for (const CudaTarget &target : targets->cuda) {
+          auto ptx = emitPtx(*variant.module, target);
+          if (mlir::failed(ptx))
+            return failed();
+          stream << *ptx;
+        }
+        continue;
+      }
       if (emit == Emit::Mlir) {
         variant.module->print(stream);
         continue;
       }
-      for (const CpuTarget &target : *targets) {
+      for (const CpuTarget &target : targets->cpu) {
         cpu::EntryPoints entries;
         auto module = lowerForCpu(*variant.module, target,
                                   /*llvmDialect=*/true, &entries);
@@ -244,9 +271,10 @@ static llvm::Error run() {
   std::vector<ArtifactKernel> kernels;
   llvm::SmallVector<ObjectBytes> objects;
   for (LoadedPattern &variant : *variants) {
-    auto compiled = emit == Emit::Oracle
-                        ? compileOracle(*variant.module)
-                        : compilePattern(*variant.module, *targets);
+    auto compiled =
+        emit == Emit::Oracle
+            ? compileOracle(*variant.module)
+            : compilePattern(*variant.module, targets->cpu, targets->cuda);
     if (mlir::failed(compiled))
       return failed();
     kernels.push_back(std::move(compiled->kernel));
@@ -264,8 +292,7 @@ static llvm::Error run() {
     return llvm::createStringError("expected an output name that does not end "
                                    "in .h, but got `" +
                                    output + "`");
-  if (llvm::Error error =
-          writeBytes(output, linkObject(objects), 0644))
+  if (llvm::Error error = writeBytes(output, linkObject(objects), 0644))
     return error;
   return writeText(header, headerText(symbol));
 }

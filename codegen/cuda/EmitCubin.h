@@ -1,0 +1,34 @@
+//===- EmitCubin.h - device functions to PTX and machine code -------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CUDA_EMITCUBIN_H
+#define FILIGREE_CODEGEN_CUDA_EMITCUBIN_H
+
+#include "codegen/Target.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/SmallVector.h"
+#include <string>
+
+namespace filigree::cuda {
+
+/// Lowers func, scf, arith and the like to the llvm dialect, in place.
+mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+
+/// PTX of a module in the llvm dialect whose kernel is `function`; fails with a
+/// diagnostic.
+mlir::FailureOr<std::string> emitPtx(mlir::ModuleOp module,
+                                     const CudaTarget &target,
+                                     llvm::StringRef function);
+
+/// Machine code of `ptx` by ptxas, which is looked for in $FILIGREE_PTXAS, the
+/// path, and /usr/local/cuda/bin. A spilled register or a warning that a kernel
+/// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error.
+mlir::FailureOr<llvm::SmallVector<char>>
+assemble(llvm::StringRef ptx, const CudaTarget &target, mlir::Location loc);
+
+} // namespace filigree::cuda
+
+#endif // FILIGREE_CODEGEN_CUDA_EMITCUBIN_H

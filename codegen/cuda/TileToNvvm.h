@@ -1,0 +1,36 @@
+//===- TileToNvvm.h - from a tile.kernel to CUDA code ---------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Before: a module of kernels scheduled and classified for the target. After:
+// the device functions in func, scf, arith and llvm with inline PTX, and the
+// functions that the runtime calls on the host.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CUDA_TILETONVVM_H
+#define FILIGREE_CODEGEN_CUDA_TILETONVVM_H
+
+#include "codegen/KernelInterface.h"
+#include "codegen/Target.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace filigree::cuda {
+
+/// Names and numbers of one launch: fil_abi_launch.
+struct CudaEntryPoints {
+  std::string function;              ///< in the image
+  std::string units, workspaceBytes; ///< on the host
+  uint32_t threads, sharedBytes, ctasPerMultiprocessor;
+  bool persistent;
+  llvm::SmallVector<fil_abi_tensor_map> maps;
+};
+
+/// Appends device functions to `device`, host functions to `host`.
+llvm::FailureOr<CudaEntryPoints>
+emitKernel(tile::KernelOp kernel, const CudaTarget &target,
+           llvm::StringRef prefix, mlir::ModuleOp device, mlir::ModuleOp host);
+
+} // namespace filigree::cuda
+
+#endif // FILIGREE_CODEGEN_CUDA_TILETONVVM_H
