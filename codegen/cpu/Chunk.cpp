@@ -8,8 +8,9 @@
 //     f32, else widened copies
 //     for each panel p:
 //       masked: skip if no pair of the panel is an edge
-//       scores; edge; mask unless every pair is an edge; softmax; accumulate,
-//       the safe way if some value is not finite
+//       scores; edge; mask unless every pair is an edge; softmax; accumulate
+//       some value not finite: weights of what is no edge are marked first,
+//       and left out
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/KernelEmitter.h"
@@ -58,22 +59,28 @@ void KernelEmitter::emitEdge(size_t s, int caseIndex, Value scratch,
   });
 }
 
-void KernelEmitter::emitMask(size_t s, int caseIndex, Value scratch,
-                             Value panel, Value key, Value n) {
+func::FuncOp KernelEmitter::emitMask(size_t s, int caseIndex) {
   Block &body = streams[s].cases[caseIndex].getMask().front();
   int64_t rowBytes = 4 * panelRows;
-  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
-  e.loop(e.c(0), n, 1, [&](Value j) {
-    Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
-    Value position = positionOf(s, caseIndex, scratch, e.add(key, j));
-    for (int64_t v = 0; v < kPanelVectors; ++v) {
-      Value at = e.at(row, 4 * v * e.lanes());
-      BodyEmitter bodies(e, interface, slotsOf(scratch));
-      Value edge =
-          bodies.evaluate(body, placeOf(s, scratch, panel, v, position));
-      e.store(e.select(edge, e.loadVec(at), minusInf), at, 4);
-    }
-  });
+  return e.function(
+      named("mask_" + Twine(s) + "_" + Twine(caseIndex)),
+      {e.ptr(), e.i64(), e.i64(), e.i64(), e.f32()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], panel = args[1], key = args[2], n = args[3];
+        Value none = e.splat(args[4]);
+        e.loop(e.c(0), n, 1, [&](Value j) {
+          Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
+          Value position = positionOf(s, caseIndex, scratch, e.add(key, j));
+          for (int64_t v = 0; v < kPanelVectors; ++v) {
+            Value at = e.at(row, 4 * v * e.lanes());
+            BodyEmitter bodies(e, interface, slotsOf(scratch));
+            Value edge =
+                bodies.evaluate(body, placeOf(s, scratch, panel, v, position));
+            e.store(e.select(edge, e.loadVec(at), none), at, 4);
+          }
+        });
+        return {};
+      });
 }
 
 Certainty KernelEmitter::certainty(size_t s, int caseIndex, Value scratch,
@@ -134,6 +141,7 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
   std::string name =
       named("chunk_" + Twine(s) + "_" +
             (masked ? Twine(caseIndex).str() : std::string("full")));
+  func::FuncOp mask = masked ? emitMask(s, caseIndex) : func::FuncOp();
   return e.function(
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
@@ -177,9 +185,13 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             e.call(gathers ? scoresOfGathered : scores, scoreOperands);
             if (!plainScores)
               emitEdge(s, caseIndex, scratch, panel, key, n);
+            auto applyMask = [&](float none) {
+              e.ifThen(needsMask, [&] {
+                e.call(mask, {scratch, panel, key, n, e.cf(none)});
+              });
+            };
             if (needsMask)
-              e.ifThen(needsMask,
-                       [&] { emitMask(s, caseIndex, scratch, panel, key, n); });
+              applyMask(-std::numeric_limits<float>::infinity());
             e.call(softmax, {s0, n, e.at(e.at(scratch, layout.top), width),
                              e.at(e.at(scratch, layout.sum), width), alpha});
             SmallVector<Value> operands = {
@@ -193,7 +205,10 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             }
             e.ifThen(
                 clean, [&] { e.call(accumulate, operands); },
-                [&] { e.call(accumulateSafe, operands); });
+                [&] {
+                  applyMask(kNoEdge);
+                  e.call(accumulateSafe, operands);
+                });
           };
           if (!masked)
             return fold(Value());

@@ -69,7 +69,8 @@ struct ScratchLayout {
   llvm::SmallVector<llvm::SmallVector<int64_t>> touched, notFull;
   /// [s][class] number of positions collected, then the positions.
   llvm::SmallVector<llvm::SmallVector<int64_t>> gathered;
-  int64_t query, output, top, sum, alpha, scores, rowScores, keys, values;
+  int64_t query, output, top, sum, alpha, scores, rowScores, rowSigns, keys,
+      values;
   int64_t bytes = 0;
 
   int64_t take(int64_t count) {

@@ -34,9 +34,10 @@
 
 namespace filigree::cpu {
 
-/// Most rows held at once where queries are few, and bytes of an element of
-/// the keys times the keys of their chunks.
+/// Most rows held at once where queries are few, those of them in registers,
+/// and bytes of an element of the keys times the keys of their chunks.
 inline constexpr int64_t kMaxHeld = 32;
+inline constexpr int64_t kRowGroup = 4;
 inline constexpr int64_t kRowChunkBytes = 256;
 
 /// ln 2 and 1 / ln 2.
@@ -101,8 +102,9 @@ protected:
   /// Natural logits, then the edge body.
   void emitEdge(size_t s, int caseIndex, Value scratch, Value panel, Value key,
                 Value n);
-  void emitMask(size_t s, int caseIndex, Value scratch, Value panel, Value key,
-                Value n);
+  /// mask(scratch, panel, key, n, none: f32): `none` into the scores of pairs
+  /// that are no edges.
+  mlir::func::FuncOp emitMask(size_t s, int caseIndex);
   Certainty certainty(size_t s, int caseIndex, Value scratch, Value iLo,
                       Value iHi, Value jLo, Value jHi);
   PairPlace placeOf(size_t s, Value scratch, Value panel, int64_t vector,
@@ -153,7 +155,8 @@ protected:
   mlir::func::FuncOp emitRowAccumulate(int64_t rows, bool safe);
   mlir::func::FuncOp emitRowSoftmax(int64_t rows);
   void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
-                     Value scoreRow, Value key, Value n);
+                     Value scoreRow, Value signs, Value key, Value n);
+  void markUnseen(Value weights, Value signs, Value n);
   mlir::func::FuncOp emitRowChunk(size_t s, int caseIndex);
   mlir::func::FuncOp emitRowBegin();
   mlir::func::FuncOp emitRowFinish();
@@ -174,8 +177,8 @@ protected:
     Value batch, head, row0;
   };
   TilePlace placeOfTile(Value slots, Value pack, Value tile);
-  /// 1 / l and the log-sum-exp, as vectors, from m (a score) and l; the sink
-  /// included.
+  /// 1 / l, kNoEdge for an empty row, and the log-sum-exp, as vectors, from m
+  /// (a score) and l; the sink included.
   std::pair<Value, Value> emitLastStep(Value slots, Value head, Value m,
                                        Value l);
   void emitTile();

@@ -280,7 +280,7 @@ std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
   }
   Value empty = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, l,
                                       e.splat(0.0f));
-  Value inverse = e.select(empty, e.splat(0.0f), e.fdiv(scale, l));
+  Value inverse = e.select(empty, e.splat(kNoEdge), e.fdiv(scale, l));
   Value finite = e.fma(e.log2(l), e.splat(kLn2), m);
   Value lse = e.select(empty, minusInf, finite);
   // log2 works on the bits: give back NaN.

@@ -218,6 +218,17 @@ func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
       });
 }
 
+Value cpu::isNoEdge(Emitter &e, Value weight) {
+  auto vector = dyn_cast<VectorType>(weight.getType());
+  Type word = vector ? Type(e.vec(e.i32())) : e.i32();
+  APInt bits(32, 0x80000000u);
+  TypedAttr minusZero =
+      vector ? TypedAttr(DenseElementsAttr::get(cast<VectorType>(word), bits))
+             : TypedAttr(IntegerAttr::get(word, bits));
+  return e.eq(arith::BitcastOp::create(e.b, e.loc, word, weight),
+              arith::ConstantOp::create(e.b, e.loc, minusZero));
+}
+
 func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
                                      const PanelShape &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
@@ -237,9 +248,8 @@ func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
                 e.f32(), e.at(e.at(v, e.mul(j, 4 * dim)), e.mul(d, 4)), 4));
             for (auto [x, weight] :
                  llvm::enumerate(loadPanel(e, e.at(s, e.mul(j, rowBytes))))) {
-              Value none = arith::CmpFOp::create(
-                  e.b, e.loc, arith::CmpFPredicate::OEQ, weight, e.splat(0.0f));
-              next[x] = e.select(none, next[x], e.fma(a, weight, next[x]));
+              next[x] = e.select(isNoEdge(e, weight), next[x],
+                                 e.fma(a, weight, next[x]));
             }
             return next;
           });
@@ -449,15 +459,17 @@ func::FuncOp cpu::emitUnpackOutput(Emitter &e, StringRef name, Type element,
         e.loop(e.c(0), rows, lanes, [&](Value first) {
           Value column = e.at(src, e.mul(first, 4));
           Value factor = e.loadVec(e.at(inv, e.mul(first, 4)));
-          // 0 * inf of a row without edges must stay 0: inv is 0 there, and so
-          // is the accumulator, so no select is needed.
+          // A row without edges is 0, even if inf or NaN was reached with a
+          // logit of -inf.
+          Value empty = isNoEdge(e, factor), zero = e.splat(0.0f);
           int64_t whole = dim / lanes * lanes;
           e.loop(e.c(0), e.c(whole), lanes, [&](Value d) {
             SmallVector<Value> columns;
             for (int64_t k = 0; k < lanes; ++k)
-              columns.push_back(
+              columns.push_back(e.select(
+                  empty, zero,
                   e.fmul(e.loadVec(e.at(column, e.mul(e.add(d, k), rowBytes))),
-                         factor));
+                         factor)));
             for (auto [r, value] : llvm::enumerate(transpose(e, columns))) {
               Value row = e.add(first, r);
               e.ifThen(e.lt(row, rows), [&, r = r, value = value] {
@@ -471,14 +483,14 @@ func::FuncOp cpu::emitUnpackOutput(Emitter &e, StringRef name, Type element,
           e.loop(first, e.min(rows, e.add(first, lanes)), 1, [&](Value row) {
             Value out = e.at(dst, e.mul(row, stride));
             Value scale = e.load(e.f32(), e.at(inv, e.mul(row, 4)), 4);
-            for (int64_t d = whole; d < dim; ++d)
-              e.storeNarrow(
-                  element,
-                  e.fmul(e.load(e.f32(),
-                                e.at(src, e.add(e.mul(row, 4), d * rowBytes)),
-                                4),
-                         scale),
-                  e.at(out, d * size));
+            Value empty = isNoEdge(e, scale);
+            for (int64_t d = whole; d < dim; ++d) {
+              Value sum = e.load(
+                  e.f32(), e.at(src, e.add(e.mul(row, 4), d * rowBytes)), 4);
+              e.storeNarrow(element,
+                            e.select(empty, e.cf(0.0f), e.fmul(sum, scale)),
+                            e.at(out, d * size));
+            }
           });
         });
         return {};

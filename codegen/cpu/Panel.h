@@ -64,8 +64,14 @@ mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name, float c);
 mlir::func::FuncOp emitAccumulate(Emitter &e, llvm::StringRef name,
                                   const PanelShape &shape);
 
-/// As accumulate, slowly, but a weight of 0 times inf or NaN is 0: a key that a
-/// row does not see must not reach it.
+/// The weight of a pair that is no edge, where values may be inf or NaN: what
+/// such a pair sees must not reach its row, while 0 of an edge times NaN is
+/// NaN. Weights of edges are at least +0, or NaN.
+inline constexpr float kNoEdge = -0.0f;
+/// weight is kNoEdge, bit for bit; scalars and vectors.
+Value isNoEdge(Emitter &e, Value weight);
+
+/// As accumulate, slowly, but pairs of weight kNoEdge are left out.
 mlir::func::FuncOp emitAccumulateSafe(Emitter &e, llvm::StringRef name,
                                       const PanelShape &shape);
 
@@ -79,7 +85,7 @@ mlir::func::FuncOp emitPackQueries(Emitter &e, llvm::StringRef name,
                                    Type element, int64_t dim);
 
 /// unpack(src: ptr, inv: ptr, dst: ptr, row_stride: i64, rows: i64):
-/// dst[r][d] = inv[r] * src[d][r] for r < rows.
+/// dst[r][d] = inv[r] * src[d][r] for r < rows; 0 where inv[r] is kNoEdge.
 mlir::func::FuncOp emitUnpackOutput(Emitter &e, llvm::StringRef name,
                                     Type element, int64_t dim);
 

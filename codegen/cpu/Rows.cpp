@@ -25,8 +25,7 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cpu;
 
-/// Rows held in registers at once, and keys of the score kernel.
-static constexpr int64_t kRowGroup = 4;
+/// Keys of the score kernel.
 static int64_t keyGroup(const CpuTarget &target) {
   return target.registers >= 32 ? 4 : 2;
 }
@@ -195,8 +194,8 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
 }
 
 /// row_accumulate_<rows>(s, s_stride, v, v_stride, n, o, alpha): o[r] =
-/// alpha[r] o[r] + sum_j s[r][j] v[j]; a weight of 0 contributes nothing, even
-/// of inf and NaN, if `safe`.
+/// alpha[r] o[r] + sum_j s[r][j] v[j]; a weight of kNoEdge contributes nothing,
+/// even of inf and NaN, if `safe`.
 func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
   int64_t dim = shape.valueDim, lanes = e.lanes();
   int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
@@ -219,11 +218,7 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
           Value next = e.fma(p, value, sum);
           if (!safe)
             return next;
-          bool isVector = isa<VectorType>(p.getType());
-          Value none =
-              arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, p,
-                                    isVector ? e.splat(0.0f) : e.cf(0.0f));
-          return e.select(none, sum, next);
+          return e.select(isNoEdge(e, p), sum, next);
         };
         // `width` vectors of the value dimension at a time.
         int64_t width = e.target.registers >= 32 ? 4 : 2;
@@ -346,10 +341,11 @@ func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
 // Chunks
 //===----------------------------------------------------------------------===//
 
-/// Edge and mask of one row over [key, key + n), keys in the lanes.
+/// Edge and mask of one row over [key, key + n), keys in the lanes. A mask also
+/// leaves signs: -0 where a pair is no edge, else 0.
 void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
-                                  Value row, Value scoreRow, Value key,
-                                  Value n) {
+                                  Value row, Value scoreRow, Value signs,
+                                  Value key, Value n) {
   bool masked = caseIndex >= 0;
   if (!masked && plainScores)
     return;
@@ -379,12 +375,24 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
         logit = asVector(
             bodies.evaluate(streams[s].edge.getBody().front(), place, logit));
     }
-    if (masked)
-      logit =
-          e.select(asVector(bodies.evaluate(
-                       streams[s].cases[caseIndex].getMask().front(), place)),
-                   logit, minusInf);
+    if (masked) {
+      Value edge = asVector(bodies.evaluate(
+          streams[s].cases[caseIndex].getMask().front(), place));
+      logit = e.select(edge, logit, minusInf);
+      e.store(e.select(edge, e.splat(0.0f), e.splat(kNoEdge)),
+              e.at(signs, e.mul(j, 4)), 4);
+    }
     e.store(logit, at, 4);
+  });
+}
+
+/// Weights of pairs that are no edges, +0 so far, become kNoEdge.
+void KernelEmitter::markUnseen(Value weights, Value signs, Value n) {
+  Type words = e.vec(e.i32());
+  auto loadBits = [&](Value at) { return e.load(words, at, 4); };
+  e.loop(e.c(0), n, e.lanes(), [&](Value j) {
+    Value offset = e.mul(j, 4), at = e.at(weights, offset);
+    e.store(e.bor(loadBits(at), loadBits(e.at(signs, offset))), at, 4);
   });
 }
 
@@ -410,6 +418,7 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
         bool masked = caseIndex >= 0;
         Value held = frame(scratch, kHeld);
         Value scoresAt = e.at(scratch, layout.rowScores);
+        Value signs = e.at(scratch, layout.rowSigns);
         int64_t strideBytes = 4 * rowChunk();
         auto fold = [&](Value row, int64_t rows) {
           Value first = e.at(scoresAt, e.mul(row, strideBytes));
@@ -422,7 +431,8 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
           for (int64_t r = 0; r < rows; ++r) {
             Value scoreRow = e.at(first, r * strideBytes);
             Value number = e.add(row, r);
-            emitRowBodies(s, caseIndex, scratch, number, scoreRow, key, n);
+            emitRowBodies(s, caseIndex, scratch, number, scoreRow,
+                          e.at(signs, r * strideBytes), key, n);
             // Whole vectors only: what lies beyond n weighs nothing.
             Value padded = e.mul(e.ceilDiv(n, e.lanes()), e.lanes());
             e.loop(n, padded, 1, [&](Value j) {
@@ -435,6 +445,10 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
                  {first, e.c(strideBytes), n,
                   e.at(e.at(scratch, layout.top), width),
                   e.at(e.at(scratch, layout.sum), width), alpha});
+          if (masked)
+            for (int64_t r = 0; r < rows; ++r)
+              markUnseen(e.at(first, r * strideBytes),
+                         e.at(signs, r * strideBytes), n);
           e.call(single ? rowAccumulateOne[masked] : rowAccumulateMany[masked],
                  {first, e.c(strideBytes), v, vStride, n,
                   e.at(e.at(scratch, layout.output),
@@ -513,16 +527,13 @@ func::FuncOp KernelEmitter::emitRowFinish() {
           Value to = tensorAt(slots, storeOp.getOutput(), place);
           Value from = e.at(e.at(scratch, layout.output),
                             e.mul(row, 4 * shape.valueDim));
-          Value scale = first(inverse);
+          Value scale = first(inverse), empty = isNoEdge(e, scale);
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
-            e.storeNarrow(
-                outputType,
-                e.fmul(
-                    e.load(e.f32(),
-                           e.at(from, e.mul(placeInRow(d, shape.valueDim), 4)),
-                           4),
-                    scale),
-                e.at(to, e.mul(d, bytes)));
+            Value at = e.mul(placeInRow(d, shape.valueDim), 4);
+            Value sum = e.load(e.f32(), e.at(from, at), 4);
+            e.storeNarrow(outputType,
+                          e.select(empty, e.cf(0.0f), e.fmul(sum, scale)),
+                          e.at(to, e.mul(d, bytes)));
           });
         });
         return {};

@@ -94,6 +94,7 @@ void KernelEmitter::layOut() {
   layout.alpha = layout.take(4 * panelRows);
   layout.scores = layout.take(4 * chunk * panelRows);
   layout.rowScores = layout.take(4 * kMaxHeld * rowChunk());
+  layout.rowSigns = layout.take(4 * kRowGroup * rowChunk());
   layout.keys = layout.take(4 * chunk * shape.keyDim);
   layout.values = layout.take(4 * chunk * shape.valueDim);
 }
