@@ -9,6 +9,7 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace filigree;
@@ -84,32 +85,101 @@ static Value constantLike(Emitter &e, Value like, int64_t value) {
                              APInt(64, uint64_t(value), true)));
 }
 
-Value BodyEmitter::floorDiv(Value x, int64_t divisor) {
+/// Numbers of this size and below are exact as double, and so is the floor of
+/// their quotients: a quotient that is no integer is 1 / divisor away from one,
+/// more than the division rounds.
+static constexpr double kExactDouble = 0x1p52;
+/// Divisors up to this leave a remainder that is exact as double.
+static constexpr int64_t kDoubleDivisor = int64_t(1) << 31;
+
+Value BodyEmitter::floorDiv(Value x, int64_t divisor, double magnitude) {
   if (llvm::isPowerOf2_64(divisor))
     return arith::ShRSIOp::create(e.b, e.loc, x,
                                   constantLike(e, x, llvm::Log2_64(divisor)));
   if (!isVector(x))
     return arith::FloorDivSIOp::create(e.b, e.loc, x, e.c(divisor));
-  // No integer division of vectors: through double, exact below 2^52, which
-  // positions are.
+  if (divisor > kDoubleDivisor) {
+    SmallVector<Value> quotients;
+    for (int64_t lane = 0; lane < e.lanes(); ++lane)
+      quotients.push_back(floorDiv(
+          vector::ExtractOp::create(e.b, e.loc, x, ArrayRef{lane}), divisor));
+    return vector::FromElementsOp::create(
+        e.b, e.loc, cast<VectorType>(x.getType()), quotients);
+  }
+  // No integer division of vectors: through double.
   Type f64 = e.vec(e.b.getF64Type());
-  Value real = arith::SIToFPOp::create(e.b, e.loc, f64, x);
   Value by = arith::ConstantOp::create(
       e.b, e.loc,
       DenseElementsAttr::get(cast<ShapedType>(f64), APFloat(double(divisor))));
-  Value quotient = arith::DivFOp::create(e.b, e.loc, real, by);
+  auto divide = [&](Value a) -> Value {
+    Value real = arith::SIToFPOp::create(e.b, e.loc, f64, a);
+    return arith::DivFOp::create(e.b, e.loc, real, by);
+  };
+  auto truncate = [&](Value quotient) -> Value {
+    return arith::FPToSIOp::create(e.b, e.loc, x.getType(), quotient);
+  };
   // Truncate, then step down where that went up: no call to floor.
-  Value whole = arith::FPToSIOp::create(e.b, e.loc, x.getType(), quotient);
-  Value over = arith::CmpFOp::create(
-      e.b, e.loc, arith::CmpFPredicate::OGT,
-      arith::SIToFPOp::create(e.b, e.loc, f64, whole), quotient);
+  Value quotient = divide(x), whole = truncate(quotient), over;
+  if (magnitude <= kExactDouble) {
+    over = arith::CmpFOp::create(
+        e.b, e.loc, arith::CmpFPredicate::OGT,
+        arith::SIToFPOp::create(e.b, e.loc, f64, whole), quotient);
+  } else {
+    // x and the quotient were rounded, by 2^-52 of the quotient together. What
+    // is left is below 2^31 + 2^12: divided again, it is between -divisor and
+    // divisor.
+    Value size = constantLike(e, x, divisor);
+    Value rest = e.sub(x, e.mul(whole, size));
+    Value more = truncate(divide(rest));
+    whole = e.add(whole, more);
+    rest = e.sub(rest, e.mul(more, size));
+    over = e.lt(rest, constantLike(e, x, 0));
+  }
   return e.select(over, e.add(whole, constantLike(e, x, -1)), whole);
 }
 
-Value BodyEmitter::floorMod(Value x, int64_t divisor) {
+Value BodyEmitter::floorMod(Value x, int64_t divisor, double magnitude) {
   if (llvm::isPowerOf2_64(divisor))
     return e.band(x, constantLike(e, x, divisor - 1));
-  return e.sub(x, e.mul(floorDiv(x, divisor), constantLike(e, x, divisor)));
+  return e.sub(
+      x, e.mul(floorDiv(x, divisor, magnitude), constantLike(e, x, divisor)));
+}
+
+double BodyEmitter::magnitudeOf(Value value, Magnitudes &known,
+                                Block &body) const {
+  auto it = known.find(value);
+  if (it != known.end())
+    return it->second;
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return std::fabs(double(constant.getSExtValue()));
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    if (argument.getOwner() == &body)
+      return 0x1p32; // b, h and positions
+    const InterfaceArg &info = interface.args[argument.getArgNumber()];
+    return std::max(std::fabs(double(info.min)), std::fabs(double(info.max)));
+  }
+  Operation *op = value.getDefiningOp();
+  auto of = [&](unsigned k) {
+    return magnitudeOf(op->getOperand(k), known, body);
+  };
+  double size =
+      llvm::TypeSwitch<Operation *, double>(op)
+          .Case<arith::AddIOp, arith::SubIOp>(
+              [&](auto) { return of(0) + of(1); })
+          .Case([&](arith::MulIOp) { return of(0) * of(1); })
+          .Case([&](arith::FloorDivSIOp o) {
+            return of(0) / double(constantOf(o.getRhs())) + 1;
+          })
+          .Case(
+              [&](attn::ModOp o) { return double(constantOf(o.getDivisor())); })
+          .Case<arith::MinSIOp, arith::MaxSIOp>(
+              [&](auto) { return std::max(of(0), of(1)); })
+          .Case([&](arith::SelectOp) { return std::max(of(1), of(2)); })
+          .Case([&](math::AbsIOp) { return of(0); })
+          .Case([&](attn::LookupOp) { return 0x1p31; })
+          .Default(HUGE_VAL);
+  return known[value] = size;
 }
 
 Value BodyEmitter::emitLookup(attn::LookupOp op, Map &map,
@@ -153,8 +223,8 @@ Value BodyEmitter::emitLookup(attn::LookupOp op, Map &map,
   return vector::FromElementsOp::create(e.b, e.loc, e.vec(e.f32()), entries);
 }
 
-Value BodyEmitter::emitOp(Operation &op, Map &map, const PairPlace &place,
-                          Block &body) {
+Value BodyEmitter::emitOp(Operation &op, Map &map, Magnitudes &known,
+                          const PairPlace &place, Block &body) {
   auto operand = [&](Value value) -> Value {
     auto it = map.find(value);
     if (it != map.end())
@@ -164,9 +234,11 @@ Value BodyEmitter::emitOp(Operation &op, Map &map, const PairPlace &place,
   if (auto lookup = dyn_cast<attn::LookupOp>(op))
     return emitLookup(lookup, map, place, body);
   if (auto divide = dyn_cast<arith::FloorDivSIOp>(op))
-    return floorDiv(operand(divide.getLhs()), constantOf(divide.getRhs()));
+    return floorDiv(operand(divide.getLhs()), constantOf(divide.getRhs()),
+                    magnitudeOf(divide.getLhs(), known, body));
   if (auto mod = dyn_cast<attn::ModOp>(op))
-    return floorMod(operand(mod.getDividend()), constantOf(mod.getDivisor()));
+    return floorMod(operand(mod.getDividend()), constantOf(mod.getDivisor()),
+                    magnitudeOf(mod.getDividend(), known, body));
   SmallVector<Value> operands;
   bool vector = false;
   for (Value value : op.getOperands()) {
@@ -210,6 +282,7 @@ Value BodyEmitter::emitOp(Operation &op, Map &map, const PairPlace &place,
 
 Value BodyEmitter::evaluate(Block &body, const PairPlace &place, Value logit) {
   Map map;
+  Magnitudes known;
   unsigned first = 0;
   if (logit)
     map[body.getArgument(first++)] = logit;
@@ -217,7 +290,7 @@ Value BodyEmitter::evaluate(Block &body, const PairPlace &place, Value logit) {
   for (Value value : places)
     map[body.getArgument(first++)] = value;
   for (Operation &op : body.without_terminator())
-    map[op.getResult(0)] = emitOp(op, map, place, body);
+    map[op.getResult(0)] = emitOp(op, map, known, place, body);
   Value yielded = body.getTerminator()->getOperand(0);
   auto it = map.find(yielded);
   return it != map.end() ? it->second : outside(yielded);

@@ -15,6 +15,7 @@
 
 #include "codegen/KernelInterface.h"
 #include "codegen/cpu/Emitter.h"
+#include <cmath>
 
 namespace filigree::cpu {
 
@@ -53,18 +54,23 @@ public:
 
 private:
   using Map = llvm::DenseMap<Value, Value>;
+  using Magnitudes = llvm::DenseMap<Value, double>;
   struct Interval {
     Value lo, hi;
   };
 
   Value outside(Value value);
   Value lift(Value value);
-  Value emitOp(mlir::Operation &op, Map &map, const PairPlace &place,
-               mlir::Block &body);
+  Value emitOp(mlir::Operation &op, Map &map, Magnitudes &known,
+               const PairPlace &place, mlir::Block &body);
   Value emitLookup(attn::LookupOp op, Map &map, const PairPlace &place,
                    mlir::Block &body);
-  Value floorDiv(Value x, int64_t divisor);
-  Value floorMod(Value x, int64_t divisor);
+  /// Exact for every x. `magnitude` is known of a vector x: what it cannot
+  /// exceed.
+  Value floorDiv(Value x, int64_t divisor, double magnitude = HUGE_VAL);
+  Value floorMod(Value x, int64_t divisor, double magnitude = HUGE_VAL);
+  /// No i64 of the body is further from 0, by the bounds of what it is made of.
+  double magnitudeOf(Value value, Magnitudes &known, mlir::Block &body) const;
 
   Emitter &e;
   const KernelInterface &interface;

@@ -48,6 +48,12 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
         return {"prefix": rng.integers(0, keys + 1, batch).astype(np.int32)}
     if pattern == "documents":
         return {"cu_q": cuts(rng, queries, 4), "cu_k": cuts(rng, keys, 4)}
+    if pattern == "gaps":
+        # Rows and keys before the first document and after the last belong to none.
+        within = lambda total: total // 5 + cuts(rng, total // 2, 4)  # noqa: E731
+        return {"cu_q": within(queries).astype(np.int32), "cu_k": within(keys).astype(np.int32)}
+    if pattern == "far_division":
+        return {"far": rng.integers(-2**31, 2**31, heads).astype(np.int32)}
     if pattern == "offsets":
         return {"first": rng.integers(-5, keys + 5, batch).astype(np.int32)}
     if pattern.endswith("bias"):
@@ -56,15 +62,18 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
         return {"slopes": normal(heads) * 0.1}
     if pattern == "sinks":
         return {"logits": normal(heads)}
-    if pattern == "two_sources":
+    if pattern in ("two_sources", "far_positions"):
         return {"kfar": normal(batch, kv_heads, keys // 4 + 1, dim), "vfar": normal(batch, kv_heads, keys // 4 + 1, dim)}
-    lists = {"lists": [("keep", 16, kv_heads)], "two_lists": [("keep", 16, heads), ("drop", 64, 1)],
-             "columns": [("keep", 1, kv_heads)], "columns_causal": [("keep", 1, heads)],
-             "columns_bias": [("keep", 4, 1)], "columns_or": [("keep", 1, kv_heads), ("also", 16, 1)],
-             "columns_out": [("keep", 16, heads), ("drop", 1, kv_heads)], "columns_grid": [("keep", 4, kv_heads)],
-             "columns_of_head": [("keep", 1, kv_heads)], "wide_lists": [("keep", 512, kv_heads)]}
-    for name, columns, list_heads in lists.get(pattern, []):
-        parts = block_list(rng, batch if name == "keep" else 1, list_heads, -(-queries // 32), -(-keys // columns))
+    # Rows and columns of a block, heads of the list.
+    lists = {"lists": [("keep", 32, 16, kv_heads)], "two_lists": [("keep", 32, 16, heads), ("drop", 32, 64, 1)],
+             "uneven_lists": [("keep", 128, 16, heads), ("drop", 96, 64, 1)], "low_lists": [("keep", 16, 64, 1)],
+             "columns": [("keep", 32, 1, kv_heads)], "columns_causal": [("keep", 32, 1, heads)],
+             "columns_bias": [("keep", 32, 4, 1)], "columns_or": [("keep", 32, 1, kv_heads), ("also", 32, 16, 1)],
+             "columns_out": [("keep", 32, 16, heads), ("drop", 32, 1, kv_heads)],
+             "columns_grid": [("keep", 32, 4, kv_heads)], "columns_of_head": [("keep", 32, 1, kv_heads)],
+             "wide_lists": [("keep", 32, 512, kv_heads)]}
+    for name, rows, columns, list_heads in lists.get(pattern, []):
+        parts = block_list(rng, batch if name == "keep" else 1, list_heads, -(-queries // rows), -(-keys // columns))
         made.update({f"{name}.{part}": value for part, value in zip(("start", "count", "cols"), parts)})
     return made
 
@@ -115,7 +124,7 @@ def main():
                         failed += 1
                         continue
                     for shape in options.shape or SHAPES:
-                        if pattern == "documents":
+                        if pattern in ("documents", "gaps"):
                             shape = (1, *shape[1:])
                         case = f"{pattern} {dtype} d{dim} {shape}"
                         arrays = inputs(case, pattern, shape, dim)
