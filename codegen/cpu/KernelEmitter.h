@@ -173,6 +173,11 @@ protected:
   // Outer.cpp
   /// Heads held at once if the queries are few, else 0.
   virtual Value packFactor(Value slots);
+  /// Keys of the source that has the fewest.
+  Value leastKeys(Value slots);
+  mlir::func::FuncOp emitCheckDocuments();
+  /// Set by emitCheckDocuments: tiles need not report bounds.
+  bool checksDocuments = false;
   struct TilePlace {
     Value batch, head, row0;
   };

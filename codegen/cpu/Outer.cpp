@@ -11,7 +11,9 @@
 //   finish    = sink, o / l, log-sum-exp, transpose, round, store
 //
 // A packed tile covers token rows [u * rows, (u + 1) * rows) and is run once a
-// document it meets; the first is found by binary search in cu_q.
+// document it meets; the first is found by binary search in cu_q. Entries are
+// clamped to the tokens where they are used; unit 0 looks at all of them and
+// reports a bad one.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/KernelEmitter.h"
@@ -157,9 +159,7 @@ void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
           [&](size_t) -> Value { return e.c(0); });
     });
   };
-  Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
-  for (StreamCode &stream : streams)
-    nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  Value nk = leastKeys(slots);
   auto visit = [&] {
     SmallVector<Value> found = e.whileLoop(
         {e.c(0), documents},
@@ -183,20 +183,23 @@ void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
           Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
           Value kLo = startOf(cuK, d, nk), kHi = startOf(cuK, next, nk);
           Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
-          auto raw = [&](Value table, Value at) {
-            return bodies.tableEntry(argument(table), {at});
-          };
-          setFrame(scratch, kDocument, d);
-          setFrame(scratch, kRow0, row0);
-          auto leaves = [&](Value lo, Value hi, Value limit) {
-            return e.bor(e.lt(lo, e.c(0)),
-                         e.bor(e.lt(hi, lo), e.lt(limit, hi)));
-          };
-          Value qEnd = raw(cuQ, next), kEnd = raw(cuK, next);
-          e.ifThen(leaves(raw(cuQ, d), qEnd, nq),
-                   [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, qEnd); });
-          e.ifThen(leaves(raw(cuK, d), kEnd, nk),
-                   [&] { emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, kEnd); });
+          // Where no unit looks at all bounds, each tile does at those it uses.
+          if (!checksDocuments) {
+            auto raw = [&](Value table, Value at) {
+              return bodies.tableEntry(argument(table), {at});
+            };
+            setFrame(scratch, kDocument, d);
+            setFrame(scratch, kRow0, row0);
+            for (auto [table, limit] :
+                 {std::pair<Value, Value>{cuQ, nq}, {cuK, nk}}) {
+              Value lo = raw(table, d), hi = raw(table, next);
+              Value leaves =
+                  e.bor(e.lt(lo, e.c(0)), e.bor(e.lt(hi, lo), e.lt(limit, hi)));
+              e.ifThen(leaves, [&, hi = hi] {
+                emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, hi);
+              });
+            }
+          }
           blank(state[1], e.min(from, rowEnd));
           e.ifThen(e.lt(from, to), [&] {
             place(
@@ -211,6 +214,45 @@ void KernelEmitter::emitLocate(Value scratch, Value slots, Value tile,
     blank(last[1], rowEnd);
   };
   e.ifThen(e.lt(e.c(0), documents), visit, [&] { blank(row0, rowEnd); });
+}
+
+Value KernelEmitter::leastKeys(Value slots) {
+  Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
+  for (StreamCode &stream : streams)
+    nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  return nk;
+}
+
+/// check_documents(slots, scratch): reports the first entry of cu_q, else of
+/// cu_k, that is below the one before (below 0) or beyond the tokens; b is its
+/// number, col its value.
+func::FuncOp KernelEmitter::emitCheckDocuments() {
+  checksDocuments = true;
+  return e.function(
+      named("check_documents"), {e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value slots = args[0], scratch = args[1];
+        setFrame(scratch, kSlots, e.asInt(slots));
+        setFrame(scratch, kHead, e.c(0));
+        setFrame(scratch, kRow0, e.c(0));
+        BodyEmitter bodies(e, interface, slots);
+        for (auto [table, limit] :
+             {std::pair<Value, Value>{fold.getCuQuery(),
+                                      tensorSlot(slots, fold.getQuery(), 3)},
+              {fold.getCuKey(), leastKeys(slots)}})
+          e.loop(
+              e.c(0), tensorSlot(slots, table, 1), e.c(1), {e.c(0)},
+              [&, table = table,
+               limit = limit](Value d, ValueRange least) -> SmallVector<Value> {
+                Value entry = bodies.tableEntry(argument(table), {d});
+                e.ifThen(e.bor(e.lt(entry, least[0]), e.lt(limit, entry)), [&] {
+                  setFrame(scratch, kDocument, d);
+                  emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, entry);
+                });
+                return {entry};
+              });
+        return {};
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -341,6 +383,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
         return name;
       };
   bool packed = bool(fold.getCuQuery());
+  func::FuncOp checkDocuments = packed ? emitCheckDocuments() : func::FuncOp();
   entries.scratchBytes = entry("scratch_bytes", {e.ptr()}, {e.i64()},
                                [&](ArrayRef<Value>) -> SmallVector<Value> {
                                  return {e.c(layout.bytes)};
@@ -364,6 +407,11 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
             [&](ArrayRef<Value> args) -> SmallVector<Value> {
               Value slots = args[0], unit = args[1], scratch = args[2];
               Value splits = splitCount(slots);
+              // Once a run; tiles clamp what they read.
+              if (packed)
+                e.ifThen(e.eq(unit, e.c(0)), [&] {
+                  e.call(checkDocuments, {slots, scratch});
+                });
               setFrame(scratch, kSplit, e.urem(unit, splits));
               setFrame(scratch, kSplits, splits);
               emitLocate(scratch, slots, e.udiv(unit, splits), [&] {
