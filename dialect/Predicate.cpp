@@ -47,15 +47,24 @@ struct IntExpr::Node {
   Kind kind;
   int64_t value; // constant, factor, divisor or symbol number
   IntExpr lhs, rhs;
+  unsigned size = 1;
 };
 
+/// One node and what is below it, at most half of what fits.
+static unsigned sizeWith(unsigned lhs, unsigned rhs) {
+  return std::min(1 + lhs + rhs, 1u << 30);
+}
+
 IntExpr IntExpr::make(Kind kind, int64_t value, IntExpr lhs, IntExpr rhs) {
+  unsigned size = sizeWith(lhs ? lhs.size() : 0, rhs ? rhs.size() : 0);
   return IntExpr(std::make_shared<const Node>(
-      Node{kind, value, std::move(lhs), std::move(rhs)}));
+      Node{kind, value, std::move(lhs), std::move(rhs), size}));
 }
 
 IntExpr::IntExpr(int64_t value)
     : node(std::make_shared<const Node>(Node{Kind::Const, value, {}, {}})) {}
+
+unsigned IntExpr::size() const { return node->size; }
 
 IntExpr IntExpr::row() { return make(Kind::Row, 0, {}, {}); }
 IntExpr IntExpr::col() { return make(Kind::Col, 0, {}, {}); }
@@ -255,6 +264,7 @@ struct Predicate::Node {
   Relation relation = Relation::LT;
   IntExpr exprLhs, exprRhs;
   Predicate lhs, rhs;
+  unsigned size = 1;
   Node(Kind kind)
       : kind(kind), lhs(std::shared_ptr<const Node>()),
         rhs(std::shared_ptr<const Node>()) {}
@@ -262,6 +272,7 @@ struct Predicate::Node {
 
 Predicate Predicate::make(Kind kind, Predicate lhs, Predicate rhs) {
   auto node = std::make_shared<Node>(kind);
+  node->size = sizeWith(lhs.size(), rhs.node ? rhs.size() : 0);
   node->lhs = std::move(lhs);
   node->rhs = std::move(rhs);
   return Predicate(std::shared_ptr<const Node>(std::move(node)));
@@ -295,6 +306,7 @@ Predicate Predicate::compare(Relation relation, IntExpr lhs, IntExpr rhs) {
     return constant(compareValues(relation, lhs.constant(), rhs.constant()));
   auto node = std::make_shared<Node>(Kind::Compare);
   node->relation = relation;
+  node->size = sizeWith(lhs.size(), rhs.size());
   node->exprLhs = std::move(lhs);
   node->exprRhs = std::move(rhs);
   return Predicate(std::shared_ptr<const Node>(std::move(node)));
@@ -339,6 +351,7 @@ Predicate Predicate::operator!() const {
   return make(Kind::Not, *this, Predicate(std::shared_ptr<const Node>()));
 }
 
+unsigned Predicate::size() const { return node->size; }
 Predicate::Kind Predicate::kind() const { return node->kind; }
 Predicate::Relation Predicate::relation() const { return node->relation; }
 const IntExpr &Predicate::exprLhs() const { return node->exprLhs; }

@@ -82,6 +82,9 @@ public:
 
   int64_t evaluate(int64_t i, int64_t j, llvm::ArrayRef<int64_t> symbols) const;
 
+  /// Nodes of the tree; one that is shared counts each time it is met, since
+  /// whatever walks the tree meets it each time. Saturates.
+  unsigned size() const;
   /// True if neither the row nor the column occurs.
   bool isSymbolic() const;
   /// The highest symbol number used plus one, 0 if none.
@@ -127,6 +130,8 @@ public:
   const Predicate &rhs() const;
 
   bool evaluate(int64_t i, int64_t j, llvm::ArrayRef<int64_t> symbols) const;
+  /// As of expressions, theirs included.
+  unsigned size() const;
   unsigned numSymbolsUsed() const;
   Predicate substitute(llvm::ArrayRef<std::optional<int64_t>> values) const;
   void print(llvm::raw_ostream &os,

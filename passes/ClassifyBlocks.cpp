@@ -62,6 +62,23 @@ static void buildSymbols(tile::CaseOp op, const RegionPredicate &region,
   tile::YieldOp::create(builder, loc, values);
 }
 
+/// More operations than this in the masks and edges of a kernel are refused:
+/// code for each takes milliseconds to make, and more than in proportion.
+static constexpr int64_t kMostOperations = 2048;
+
+static int64_t countOperations(tile::KernelOp kernel) {
+  int64_t count = 0;
+  auto add = [&](Region &region) {
+    region.walk([&](Operation *) { ++count; });
+  };
+  kernel.walk([&](tile::CaseOp op) {
+    if (tile::firstWithMaskOf(op) == op)
+      add(op.getMask());
+  });
+  kernel.walk([&](tile::EdgeOp op) { add(op.getBody()); });
+  return count;
+}
+
 namespace {
 class ClassifyBlocks
     : public filigree::impl::ClassifyBlocksBase<ClassifyBlocks> {
@@ -72,6 +89,13 @@ class ClassifyBlocks
       kernel.emitOpError("expected a schedule before classify-blocks");
       return signalPassFailure();
     }
+    if (int64_t count = countOperations(kernel); count > kMostOperations) {
+      kernel.emitOpError("expected at most ")
+          << kMostOperations
+          << " operations in the predicates and edges of a pattern, but got "
+          << count;
+      return signalPassFailure();
+    }
     tile::FoldOp fold = *kernel.getOps<tile::FoldOp>().begin();
     bool packed = bool(fold.getCuQuery());
     Tiling tiling =
@@ -80,9 +104,18 @@ class ClassifyBlocks
     kernel.walk([&](tile::CaseOp op) {
       if (op.getMask().empty())
         return;
+      // Cases that differ in their member sets alone share the proof.
+      if (tile::CaseOp first = tile::firstWithMaskOf(op);
+          first != op && first.getRuns()) {
+        IRMapping map;
+        if (op.getSymbols().empty())
+          first.getSymbols().cloneInto(&op.getSymbols(), map);
+        op.setRunsAttr(*first.getRuns());
+        op.setRefine(first.getRefine());
+        return;
+      }
       RegionPredicate region = predicateOfCase(op);
-      BlockSet blocks = computeBlockSet(region.predicate, region.domain, tiling,
-                                        &getContext());
+      BlockSet blocks = blocksOfCase(region, tiling, &getContext());
       if (op.getSymbols().empty())
         buildSymbols(op, region, fold.getOffsets());
       op.setRunsAttr(

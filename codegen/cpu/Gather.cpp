@@ -162,7 +162,8 @@ void KernelEmitter::emitCollect(size_t s) {
   bool canHold = bool(stream.rowFullChunk);
   for (int k = -1; k < int(stream.cases.size()); ++k) {
     bool masked = k >= 0;
-    if (masked && stream.cases[k].getMask().empty()) {
+    if (masked &&
+        (stream.cases[k].getMask().empty() || twinOf(s, k) != size_t(k))) {
       stream.append.push_back({});
       stream.flush.push_back({});
       continue;

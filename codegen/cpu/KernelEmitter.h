@@ -76,6 +76,9 @@ protected:
     return mlir::cast<mlir::BlockArgument>(value);
   }
 
+  /// The first case with the same mask: its functions serve both.
+  size_t twinOf(size_t s, size_t caseIndex);
+
   // Frame access.
   Value frame(Value scratch, int64_t word) { return e.loadI64(scratch, word); }
   void setFrame(Value scratch, int64_t word, Value value) {

@@ -609,9 +609,12 @@ void KernelEmitter::emitRowFunctions() {
   rowMerge = emitRowMerge();
   for (size_t s = 0; s < streams.size(); ++s) {
     streams[s].rowFullChunk = emitRowChunk(s, -1);
-    for (size_t k = 0; k < streams[s].cases.size(); ++k)
-      streams[s].rowMaskedChunk.push_back(streams[s].cases[k].getMask().empty()
-                                              ? func::FuncOp()
-                                              : emitRowChunk(s, k));
+    for (size_t k = 0; k < streams[s].cases.size(); ++k) {
+      size_t twin = twinOf(s, k);
+      streams[s].rowMaskedChunk.push_back(
+          twin != k ? streams[s].rowMaskedChunk[twin]
+          : streams[s].cases[k].getMask().empty() ? func::FuncOp()
+                                                  : emitRowChunk(s, k));
+    }
   }
 }

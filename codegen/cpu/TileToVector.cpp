@@ -115,6 +115,12 @@ Value KernelEmitter::panelAt(Value scratch, int64_t offset, Value panel,
   return e.at(e.at(scratch, offset), e.mul(panel, 4 * panelRows * rows));
 }
 
+size_t KernelEmitter::twinOf(size_t s, size_t caseIndex) {
+  ArrayRef<tile::CaseOp> cases = streams[s].cases;
+  return llvm::find(cases, tile::firstWithMaskOf(cases[caseIndex])) -
+         cases.begin();
+}
+
 EntryPoints KernelEmitter::emit() {
   layOut();
   scores = emitScores(e, named("scores"), shape);
@@ -136,14 +142,23 @@ EntryPoints KernelEmitter::emit() {
     StreamCode &stream = streams[s];
     stream.fullChunk = emitChunk(s, -1);
     for (size_t k = 0; k < stream.cases.size(); ++k) {
+      // Ranges are those of the twin, too: they lie in its scratch.
+      if (size_t twin = twinOf(s, k); twin != k) {
+        stream.maskedChunk.push_back(stream.maskedChunk[twin]);
+        stream.ranges.push_back(func::FuncOp());
+        continue;
+      }
       bool masked = !stream.cases[k].getMask().empty();
       stream.maskedChunk.push_back(masked ? emitChunk(s, k) : func::FuncOp());
       stream.ranges.push_back(masked ? emitRanges(s, k) : func::FuncOp());
     }
     if (stream.op.getGather())
       emitCollect(s);
-    for (size_t k = 0; k < stream.cases.size(); ++k)
-      stream.process.push_back(emitProcess(s, k));
+    for (size_t k = 0; k < stream.cases.size(); ++k) {
+      size_t twin = twinOf(s, k);
+      stream.process.push_back(twin != k ? stream.process[twin]
+                                         : emitProcess(s, k));
+    }
     stream.walk = emitWalk(s);
   }
   emitTile();

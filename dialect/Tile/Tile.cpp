@@ -34,6 +34,16 @@ void TileDialect::initialize() {
       >();
 }
 
+CaseOp filigree::tile::firstWithMaskOf(CaseOp op) {
+  auto stream = op->getParentOfType<StreamOp>();
+  for (auto other : stream.getBody().front().getOps<CaseOp>())
+    if (other == op || OperationEquivalence::isRegionEquivalentTo(
+                           &op.getMask(), &other.getMask(),
+                           OperationEquivalence::IgnoreLocations))
+      return other;
+  return op;
+}
+
 LogicalResult StreamOp::verify() {
   size_t lists = getStarts().size();
   if (getCounts().size() != lists || getCols().size() != lists ||

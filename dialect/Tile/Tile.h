@@ -19,4 +19,12 @@
 #define GET_OP_CLASSES
 #include "dialect/Tile/TileOps.h.inc"
 
+namespace filigree::tile {
+
+/// The first case of its stream that has the mask of `op`: `op` itself, or one
+/// whose proof and code serve both.
+CaseOp firstWithMaskOf(CaseOp op);
+
+} // namespace filigree::tile
+
 #endif // FILIGREE_DIALECT_TILE_TILE_H

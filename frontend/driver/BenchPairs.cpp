@@ -283,6 +283,8 @@ filigree::torchMask(StringRef ir, const RunShape &shape,
     return std::string("dense");
   if (!one.unknown.empty())
     return refuse("tables");
+  if (one.region.tooLarge)
+    return refuse("a predicate too large to spell");
   llvm::SmallVector<std::string> names = one.region.domain.symbolNames();
   names[symNq] = std::to_string(shape.queries);
   names[symNk] = std::to_string(shape.keys);

@@ -268,11 +268,17 @@ void Report::printWork() {
                     : " on " + plural(shape.kvHeads, "key head"));
   if (facts.packed)
     os << "  as one document of all tokens; a run has more, and fewer pairs\n";
+  bool notCounted = false;
   for (auto [number, source] : llvm::enumerate(facts.sources))
     for (const CaseFacts &one : source.cases) {
+      notCounted |= one.region.tooLarge;
       os << "  source " << number + 1;
       if (!source.lists.empty())
         os << ", were all blocks " << membersOf(source, one.members);
+      if (one.region.tooLarge) {
+        os << ": pairs not counted, the predicate is too large\n";
+        continue;
+      }
       if (!one.count) {
         os << ": run time, by " << llvm::join(one.unknown, ", ") << "\n";
         continue;
@@ -306,7 +312,9 @@ void Report::printWork() {
                 scaled(roofline.bytes, "B/s"));
   std::optional<PairCount> total = facts.total();
   if (!total) {
-    os << "  FLOP, bound      run time: lists or tables decide the pairs\n";
+    os << "  FLOP, bound      "
+       << (notCounted ? "not known: pairs were not counted\n"
+                      : "run time: lists or tables decide the pairs\n");
   } else {
     double flops = flopsOf(total->pairs);
     double compute = 1e3 * flops / roofline.flops;

@@ -128,14 +128,17 @@ void Collector::collectCase(tile::CaseOp op, CaseFacts &into) {
   }
   auto start = std::chrono::steady_clock::now();
   into.region = predicateOfCase(op);
-  into.blocks = computeBlockSet(into.region.predicate, into.region.domain,
-                                tiling, kernel.getContext());
+  into.blocks = blocksOfCase(into.region, tiling, kernel.getContext());
   into.milliseconds = std::chrono::duration<double, std::milli>(
                           std::chrono::steady_clock::now() - start)
                           .count();
   into.refine = op.getRefine();
   const PairDomain &domain = into.region.domain;
   into.blocks.symbolNames = domain.symbolNames();
+  if (into.region.tooLarge) {
+    into.predicate = "too large to show";
+    return; // and to count
+  }
   into.predicate = into.region.predicate.str(domain.symbolNames());
 
   SmallVector<int64_t> symbols = {request.queries, request.keys};

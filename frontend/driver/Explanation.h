@@ -31,7 +31,7 @@ struct CaseFacts {
   /// Symbols whose value only a run has.
   llvm::SmallVector<std::string> unknown;
   /// Summed over heads, as if every segment had this member set; none if there
-  /// are unknown symbols.
+  /// are unknown symbols, or the predicate is too large.
   std::optional<PairCount> count;
 };
 

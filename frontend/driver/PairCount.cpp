@@ -267,11 +267,13 @@ private:
 };
 } // namespace
 
-/// Pairs of all rows, or an estimate; `keysOf` bounds the keys of a row.
-static void countRows(RowCounter &counter, int64_t rows,
+/// Pairs of all rows, or an estimate; `keysOf` bounds the keys of a row,
+/// `size` the cost of a question.
+static void countRows(RowCounter &counter, int64_t rows, unsigned size,
                       llvm::function_ref<void(int64_t, Intervals &)> keysOf,
                       PairCount &result) {
-  constexpr uint64_t most = 1 << 22; // questions: a fraction of a second
+  // Questions: a fraction of a second.
+  uint64_t most = (uint64_t(1) << 27) / std::max(size, 32u);
   Intervals keys;
   // What a row costs, from a few of them.
   int64_t probes = std::min<int64_t>(rows, 8);
@@ -362,8 +364,8 @@ PairCount filigree::countPairs(const Predicate &predicate,
   }
   RowCounter counter(predicate, domain, symbols);
   countRows(
-      counter, rows, [&](int64_t row, Intervals &into) { seen.at(row, into); },
-      result);
+      counter, rows, predicate.size(),
+      [&](int64_t row, Intervals &into) { seen.at(row, into); }, result);
   return result;
 }
 

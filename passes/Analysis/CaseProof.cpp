@@ -39,3 +39,14 @@ RegionPredicate filigree::predicateOfCase(tile::CaseOp op) {
   };
   return predicateOf(mask, offset, boundsOf);
 }
+
+BlockSet filigree::blocksOfCase(const RegionPredicate &region,
+                                const Tiling &tiling, MLIRContext *context) {
+  if (region.tooLarge)
+    return BlockSet::conservative(
+        region.domain, tiling,
+        "the predicate has more than " +
+            std::to_string(RegionPredicate::kMostNodes) + " operations",
+        context);
+  return computeBlockSet(region.predicate, region.domain, tiling, context);
+}

@@ -7,6 +7,7 @@
 #ifndef FILIGREE_PASSES_ANALYSIS_CASEPROOF_H
 #define FILIGREE_PASSES_ANALYSIS_CASEPROOF_H
 
+#include "dialect/BlockSet.h"
 #include "dialect/Tile/Tile.h"
 #include "passes/Analysis/RegionPredicate.h"
 
@@ -15,6 +16,10 @@ namespace filigree {
 /// The mask of `op` as a Predicate over the positions its kernel gives; bounds
 /// of parameters come from the kernel's argument table.
 RegionPredicate predicateOfCase(tile::CaseOp op);
+
+/// computeBlockSet of it, conservative where the predicate is too large.
+BlockSet blocksOfCase(const RegionPredicate &region, const Tiling &tiling,
+                      mlir::MLIRContext *context);
 
 } // namespace filigree
 

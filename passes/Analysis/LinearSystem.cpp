@@ -123,15 +123,7 @@ double VariableTable::magnitude(const Row &row) const {
   for (unsigned var = 0; var < row.coef.size(); ++var) {
     if (row.coef[var] == 0)
       continue;
-    const Variable &variable = variables[var];
-    bool divided = variable.divisor != 0;
-    double size =
-        divided ? magnitude(variable.dividend) / double(variable.divisor) + 1
-                : double(maxSymbolMagnitude);
-    // A dividend that wraps makes its quotient mean nothing, however small.
-    if (divided && size * double(variable.divisor) >= 0x1p62)
-      return 0x1p63;
-    sum += std::abs(double(row.coef[var])) * size;
+    sum += std::abs(double(row.coef[var])) * variables[var].magnitude;
   }
   return sum;
 }
@@ -181,10 +173,15 @@ Row VariableTable::floorDiv(const Row &row, int64_t divisor) {
   std::vector<int64_t> key(rest.coef.begin(), rest.coef.end());
   key.push_back(rest.constant);
   auto [entry, inserted] = shared.try_emplace({key, divisor}, size());
-  if (inserted)
+  if (inserted) {
+    double size = magnitude(rest) / double(divisor) + 1;
+    // A dividend that wraps makes its quotient mean nothing, however small.
+    if (size * double(divisor) >= 0x1p62)
+      size = 0x1p63;
     variables.push_back(
-        {isKnownAtLaunch(rest) ? Kind::Division : Kind::Quotient, rest,
-         divisor});
+        {isKnownAtLaunch(rest) ? Kind::Division : Kind::Quotient, rest, divisor,
+         size});
+  }
   whole.add(entry->second, 1);
   return whole;
 }

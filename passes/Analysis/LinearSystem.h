@@ -64,6 +64,8 @@ public:
     Kind kind;
     Row dividend;        // Quotient, Division
     int64_t divisor = 0; //
+    /// No value is further from 0; 0x1p63 if nothing is known.
+    double magnitude = double(maxSymbolMagnitude);
   };
 
   VariableTable(const PairDomain &domain, const Tiling &tiling,

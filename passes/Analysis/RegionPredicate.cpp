@@ -29,11 +29,43 @@ public:
   }
 
   RegionPredicate run() {
-    result.predicate = condition(body.getTerminator()->getOperand(0));
+    // In order, so that nothing recurses deeper than one operation and what
+    // many operations use is converted once.
+    for (Operation &op : body.without_terminator()) {
+      if (isa<attn::LookupOp>(op))
+        continue; // a symbol, where it is used
+      bool isCondition = op.getResult(0).getType().isInteger(1);
+      unsigned size = isCondition ? condition(op.getResult(0)).size()
+                                  : integer(op.getResult(0)).size();
+      if (size > RegionPredicate::kMostNodes) {
+        result.tooLarge = true;
+        break;
+      }
+    }
+    if (!result.tooLarge)
+      result.predicate = condition(body.getTerminator()->getOperand(0));
     return std::move(result);
   }
 
 private:
+  IntExpr integer(Value value) {
+    auto known = integers.find(value);
+    if (known != integers.end())
+      return known->second;
+    IntExpr expr = convertInteger(value);
+    integers[value] = expr;
+    return expr;
+  }
+
+  Predicate condition(Value value) {
+    auto known = conditions.find(value);
+    if (known != conditions.end())
+      return known->second;
+    Predicate predicate = convertCondition(value);
+    conditions.try_emplace(value, predicate);
+    return predicate;
+  }
+
   IntExpr symbolOf(Value value) {
     IntExpr &expr = symbols[value];
     if (!expr) {
@@ -54,7 +86,7 @@ private:
     return symbolOf(op.getResult());
   }
 
-  IntExpr integer(Value value) {
+  IntExpr convertInteger(Value value) {
     APInt constant;
     if (matchPattern(value, m_ConstantInt(&constant)))
       return IntExpr(constant.getSExtValue());
@@ -92,7 +124,7 @@ private:
         .Default([&](Operation *) { return symbolOf(value); });
   }
 
-  Predicate condition(Value value) {
+  Predicate convertCondition(Value value) {
     APInt constant;
     if (matchPattern(value, m_ConstantInt(&constant)))
       return Predicate::constant(!constant.isZero());
@@ -153,7 +185,8 @@ private:
   Block &body;
   llvm::function_ref<SymbolInfo(Value)> boundsOf;
   RegionPredicate result;
-  llvm::DenseMap<Value, IntExpr> symbols;
+  llvm::DenseMap<Value, IntExpr> symbols, integers;
+  llvm::DenseMap<Value, Predicate> conditions;
 };
 
 } // namespace

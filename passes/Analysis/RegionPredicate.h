@@ -17,7 +17,13 @@
 namespace filigree {
 
 struct RegionPredicate {
+  /// A tree of more nodes is not made. Values that many operations use are
+  /// shared in the body, not in the tree, which doubles with each.
+  static constexpr unsigned kMostNodes = 4096;
+
   Predicate predicate;
+  /// `predicate` and `symbols` say nothing: the body has to be evaluated.
+  bool tooLarge = false;
   PairDomain domain;
   /// Value of symbol `firstParam + k`: a value from outside the body, a lookup
   /// inside it, or the body's argument b or h.

@@ -76,6 +76,18 @@ TEST(Predicate, DivisionFloors) {
   EXPECT_EQ(IntExpr(-5).floorDiv(4).constant(), -2);
 }
 
+TEST(Predicate, SizeCountsSharedNodesEachTime) {
+  EXPECT_EQ((j <= i).size(), 3u);
+  EXPECT_EQ((!(j <= i) & (i.mod(5) < 3)).size(), 9u);
+  IntExpr twice = i;
+  for (int k = 0; k < 10; ++k)
+    twice = twice + twice;
+  EXPECT_EQ(twice.size(), 2047u);
+  for (int k = 0; k < 50; ++k)
+    twice = twice + twice;
+  EXPECT_EQ((twice <= j).size(), 1u << 30);
+}
+
 TEST(Predicate, SubstituteMakesConstants) {
   PairDomain domain;
   IntExpr w = domain.addSymbol("window", 1);

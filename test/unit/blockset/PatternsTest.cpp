@@ -230,6 +230,24 @@ TEST_F(Patterns, LimitsGiveAllTiles) {
   EXPECT_EQ(set.runs(0, values).size(), 1u);
 }
 
+/// Each quotient is a dividend of all that follow: its size is known once.
+TEST_F(Patterns, NestedDivisionsAreQuick) {
+  PairDomain domain;
+  IntExpr x = i - j;
+  for (int k = 0; k < 8; ++k)
+    x = x.floorDiv(3) + x.mod(5) + j;
+  BlockSet set = computeBlockSet((x.mod(7) < 3) & (j <= i), domain,
+                                 Tiling::tiles(64, 128), &context);
+  EXPECT_FALSE(set.touched.exact);
+  EXPECT_GT(set.stats.queries, 0u);
+  int64_t values[] = {300, 300};
+  EXPECT_EQ(checkBlockSet(set,
+                          PairCounts((x.mod(7) < 3) & (j <= i), domain, values),
+                          values)
+                .unsound(),
+            0);
+}
+
 /// "No window" is often spelled as the largest integer.
 TEST_F(Patterns, LargestParametersDoNotWrap) {
   PairDomain domain;
