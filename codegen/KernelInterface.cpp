@@ -9,6 +9,9 @@
 using namespace mlir;
 using namespace filigree;
 
+static_assert(FIL_ABI_MOST_EXTENT < maxSymbolMagnitude,
+              "the runtime keeps extents within what the proofs assume");
+
 namespace {
 
 uint32_t dtypeOf(Type type) {

@@ -11,6 +11,7 @@
 #ifndef FILIGREE_CODEGEN_KERNELINTERFACE_H
 #define FILIGREE_CODEGEN_KERNELINTERFACE_H
 
+#include "dialect/Predicate.h"
 #include "dialect/Tile/Tile.h"
 #include "runtime/ArtifactAbi.h"
 
@@ -20,8 +21,8 @@ struct InterfaceArg {
   std::string name;
   uint32_t kind, dtype, flags = 0, rank = 0, slot = 0, alignment = 0;
   llvm::SmallVector<fil_abi_dim, 4> dims;
-  /// The proofs trust that every integer of a run stays within 2^31.
-  int64_t min = -(int64_t(1) << 31), max = int64_t(1) << 31, preset = 0;
+  /// The proofs trust that every integer of a run stays within this.
+  int64_t min = -maxSymbolMagnitude, max = maxSymbolMagnitude, preset = 0;
   bool hasPreset = false;
 };
 

@@ -226,6 +226,11 @@ void Checker::checkScalarParam(Decl &decl) {
     auto value = checkConstantInt(*expr, "a bound");
     if (!value)
       return;
+    if (*value < INT32_MIN || *value > INT32_MAX) {
+      reporter.error(expr->range, "expected a bound within 32 bits, but got " +
+                                      Twine(*value));
+      return;
+    }
     *bound = *value;
   }
   if (min > max) {

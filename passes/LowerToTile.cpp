@@ -265,8 +265,7 @@ LogicalResult LowerToTile::nameLookups(Region &region, bool packed,
     if (table.has(tensor) && table.dims(tensor) != ArrayRef(dims))
       return op.emitOpError("expected one table to be indexed one way"),
              WalkResult::interrupt();
-    if (!table.has(tensor) &&
-        isa<FloatType>(getElementTypeOrSelf(tensor.getType())))
+    if (!table.has(tensor))
       table.setFlag(tensor, "broadcast");
     table.setDims(tensor, dims);
     return WalkResult::advance();

@@ -34,8 +34,11 @@ private:
   fil_status placeTensor(const fil_abi_arg &arg, DLDevice device);
   fil_status bindExtents();
   fil_status bindDim(const fil_abi_arg &arg, uint32_t d, int64_t extent);
+  fil_status checkMagnitudes();
+  void learnBackwards();
   void learnFromRelations();
   fil_status checkRelations();
+  fil_status checkBounds(const fil_abi_arg &arg, int64_t value);
   fil_status checkScalars();
   fil_status checkOverlaps();
   void fillTensorSlots();
@@ -56,8 +59,7 @@ private:
 
 /// Dimension d of a present argument whose extent 1 stands for any extent.
 bool isStretched(const fil_abi_arg &arg, const View &view, uint32_t d) {
-  return (arg.flags & FIL_ABI_MAY_BROADCAST) && d + 1 < arg.rank &&
-         view.extent[d] == 1;
+  return (arg.flags & FIL_ABI_MAY_BROADCAST) && view.extent[d] == 1;
 }
 
 } // namespace
@@ -215,7 +217,11 @@ fil_status ArgumentCheck::bindExtents() {
   }
   // An extent 1 that may be stretched says nothing while another argument can
   // say what it is stretched to, so those come second.
-  for (int round = 0; round < 2; ++round)
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) {
+      learnFromRelations();
+      learnBackwards();
+    }
     for (uint32_t i = 0; i < kernel.arg_count; ++i) {
       const fil_abi_arg &arg = argAt(i);
       if (isScalar(arg) || !bound.given[i])
@@ -231,6 +237,20 @@ fil_status ArgumentCheck::bindExtents() {
           return status;
       }
     }
+  }
+  return FIL_OK;
+}
+
+/// What the proofs and the arithmetic of generated code were promised.
+fil_status ArgumentCheck::checkMagnitudes() {
+  for (uint32_t i = 0; i < kernel.dim_count; ++i) {
+    auto symbol = static_cast<int32_t>(i);
+    if (bound.dim(symbol) > FIL_ABI_MOST_EXTENT)
+      return fail(err, FIL_BAD_ARGUMENT,
+                  "expected extent %s of at most %" PRId64 ", but got %s",
+                  kernel.dims[i], int64_t(FIL_ABI_MOST_EXTENT),
+                  describe(symbol).str());
+  }
   return FIL_OK;
 }
 
@@ -252,6 +272,20 @@ static bool valueOf(const fil_abi_relation &relation, int64_t b,
   }
   return relation.kind == FIL_ABI_EQUAL_PLUS &&
          !__builtin_add_overflow(b, int64_t(relation.c), &value);
+}
+
+/// `docs` follows from `docs+1` where a table of extent 1 leaves it open.
+void ArgumentCheck::learnBackwards() {
+  for (uint32_t i = 0; i < kernel.relation_count; ++i) {
+    const fil_abi_relation &relation = element(kernel.relations, i);
+    int64_t a = bound.dim(relation.a), value;
+    if (relation.kind != FIL_ABI_EQUAL_PLUS || a == kUnbound ||
+        bound.dim(relation.b) != kUnbound ||
+        __builtin_sub_overflow(a, int64_t(relation.c), &value) || value < 0)
+      continue;
+    bound.dim(relation.b) = value;
+    bound.boundBy[relation.b] = bound.boundBy[relation.a];
+  }
 }
 
 // Dimensions that only absent arguments have still get a value where a relation
@@ -343,6 +377,20 @@ static int64_t floatBits(float value) {
   return static_cast<int64_t>(bits);
 }
 
+fil_status ArgumentCheck::checkBounds(const fil_abi_arg &arg, int64_t value) {
+  if (value >= arg.min && value <= arg.max)
+    return FIL_OK;
+  Text range;
+  if (arg.max == INT64_MAX)
+    range.append("at least %" PRId64, arg.min);
+  else if (arg.min == INT64_MIN)
+    range.append("at most %" PRId64, arg.max);
+  else
+    range.append("in [%" PRId64 ", %" PRId64 "]", arg.min, arg.max);
+  return fail(err, FIL_BAD_ARGUMENT, "expected `%s` %s, but got %" PRId64,
+              arg.name, range.str(), value);
+}
+
 fil_status ArgumentCheck::checkScalars() {
   for (uint32_t i = 0; i < kernel.arg_count; ++i) {
     const fil_abi_arg &arg = argAt(i);
@@ -356,6 +404,9 @@ fil_status ArgumentCheck::checkScalars() {
           mode != CheckMode::Infer)
         return missing(arg);
       slot = arg.has_preset ? arg.preset : 0;
+      if (arg.has_preset && arg.dtype == FIL_ABI_I64)
+        if (fil_status status = checkBounds(arg, slot))
+          return status;
     } else if (arg.dtype == FIL_ABI_F32) {
       // NaN and infinities pass; a finite number must not become infinite.
       auto narrow = static_cast<float>(given->f);
@@ -365,17 +416,8 @@ fil_status ArgumentCheck::checkScalars() {
                     arg.name, given->f);
       slot = floatBits(narrow);
     } else {
-      if (given->i < arg.min || given->i > arg.max) {
-        Text range;
-        if (arg.max == INT64_MAX)
-          range.append("at least %" PRId64, arg.min);
-        else if (arg.min == INT64_MIN)
-          range.append("at most %" PRId64, arg.max);
-        else
-          range.append("in [%" PRId64 ", %" PRId64 "]", arg.min, arg.max);
-        return fail(err, FIL_BAD_ARGUMENT, "expected `%s` %s, but got %" PRId64,
-                    arg.name, range.str(), given->i);
-      }
+      if (fil_status status = checkBounds(arg, given->i))
+        return status;
       slot = given->i;
     }
   }
@@ -424,7 +466,7 @@ void ArgumentCheck::fillTensorSlots() {
     for (uint32_t d = 0; d < arg.rank; ++d) {
       int32_t symbol = arg.dim[d].symbol;
       slot[1 + d] = symbol < 0 ? arg.dim[d].extent : bound.dim(symbol);
-      slot[5 + d] = view.stride[d]; // 0 where extent 1 is stretched
+      slot[5 + d] = isStretched(arg, view, d) ? 0 : view.stride[d];
     }
   }
 }
@@ -437,6 +479,8 @@ fil_status ArgumentCheck::run() {
   if (fil_status status = bindExtents())
     return status;
   learnFromRelations();
+  if (fil_status status = checkMagnitudes())
+    return status;
   if (fil_status status = checkRelations())
     return status;
   if (fil_status status = checkScalars())

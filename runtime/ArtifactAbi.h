@@ -54,13 +54,18 @@ typedef enum fil_abi_arg_kind {
 enum {
   FIL_ABI_LEADING_OPTIONAL = 1u << 0, /* rank may be one less: leading extent 1 */
   FIL_ABI_ARG_OPTIONAL = 1u << 1,     /* may be absent: pointer slot 0 */
-  FIL_ABI_MAY_BROADCAST = 1u << 2,    /* any dimension but the last may be 1 */
+  FIL_ABI_MAY_BROADCAST = 1u << 2,    /* an extent 1 stands for any, and the last
+                                         stride may be any */
   /* Since 1.2, for runs on cuda: no element is 2^31 or more elements after the
    * first; the address and all strides but the last, which is 1, are multiples
    * of 16 bytes. */
   FIL_ABI_CUDA_OFFSETS_32 = 1u << 3,
   FIL_ABI_CUDA_ROWS_16 = 1u << 4
 };
+
+/* No dimension is larger: proofs and generated code rely on it. Scalars of
+ * dtype I64 have bounds of their own, within 2^31. */
+#define FIL_ABI_MOST_EXTENT 0x7fffffff
 
 /* How the runtime learns an extent. Dimension `d` of the kernel is a named
  * unknown ("B", "Hq", "Nk"); its first use binds it, later uses must agree. */

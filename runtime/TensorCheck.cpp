@@ -154,7 +154,8 @@ static fil_status readLayout(const fil_abi_arg &arg, const DLTensor &tensor,
                   "expected stride %d of `%s` to be at least 0, but got "
                   "%" PRId64,
                   d - dropped, arg.name, view.stride[d]);
-    if (d == last && view.stride[d] != 1)
+    if (d == last && view.stride[d] != 1 &&
+        !(arg.flags & FIL_ABI_MAY_BROADCAST))
       return fail(err, FIL_BAD_ARGUMENT,
                   "expected the last dimension of `%s` to be contiguous "
                   "(stride 1), but got stride %" PRId64,

@@ -18,7 +18,7 @@ namespace filigree::runtime {
 
 /// Extents and strides in elements, at the argument's canonical rank. The
 /// stride of an extent 1 is 0, whatever the caller wrote there, but for the
-/// last dimension, whose stride is always 1.
+/// last dimension, whose stride is then 1.
 struct View {
   int64_t extent[4];
   int64_t stride[4];

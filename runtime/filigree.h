@@ -220,7 +220,7 @@ typedef struct fil_arg_info {
   uint32_t rank;             /* tensors: 1..4; scalars: 0 */
   uint32_t optional;         /* 1: may be left out */
   uint32_t leading_optional; /* 1: rank may be one less; leading extent 1 */
-  uint32_t may_broadcast;    /* 1: dimensions but the last may have extent 1 */
+  uint32_t may_broadcast;    /* 1: an extent 1 stands for any */
   uint32_t has_preset;       /* scalars: 1: may be left out */
   const char *symbol[4];     /* "B", "Hq", ...; null: `extent` is fixed */
   int64_t extent[4];         /* -1 where a symbol stands */

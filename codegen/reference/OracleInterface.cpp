@@ -244,13 +244,14 @@ llvm::LogicalResult Reader::describeAll() {
                           : std::to_string(extent));
       dims = dimsOf.try_emplace(argument, own).first;
     }
-    bool isBias = llvm::any_of(argument.getUsers(), [](mlir::Operation *user) {
-      return mlir::isa<attn::LookupOp>(user) &&
-             mlir::isa<mlir::FloatType>(user->getResult(0).getType()) &&
-             user->getResult(0).getType().isF32();
-    });
+    // Bounds of documents, offsets and sinks have all their entries.
+    bool isLookedUp =
+        !argument.use_empty() &&
+        llvm::all_of(argument.getUsers(), [](mlir::Operation *user) {
+          return mlir::isa<attn::LookupOp>(user);
+        });
     args.push_back(
-        describe(name, "input", dims->second, isBias ? "broadcast" : ""));
+        describe(name, "input", dims->second, isLookedUp ? "broadcast" : ""));
   }
   fold.patternArgs = args.size();
 

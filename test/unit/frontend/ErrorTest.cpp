@@ -246,6 +246,11 @@ TEST(Error, parameters) {
                    "1:20: error: expected the least value of `_w` to be at "
                    "most its greatest, but got 5 and 3\n",
                    "_w: int >= 5 <= 3");
+  // The proofs assume 32 bits.
+  expectGraphError("causal",
+                   "1:36: error: expected a bound within 32 bits, but got "
+                   "3000000000\n",
+                   "_w: int >= 1 <= 3000000000");
   expectGraphError("all",
                    "1:33: error: expected a constant as default of `_a`, but "
                    "got an integer\n",

@@ -215,9 +215,34 @@ TEST_F(Argument, broadcast) {
   bias.shape = {2, 2, 1, 6};
   EXPECT_FAILS(goWith(fil_tensor_arg("bias", &bias.dl), &err), FIL_BAD_ARGUMENT,
                "expected extent Hq = 4 (bound by `q`), but `bias` has 2");
-  bias.shape = {1, 1, 1, 1}; // the last dimension is never stretched
+  bias.shape = {1, 1, 1, 1};
+  EXPECT_OK(goWith(fil_tensor_arg("bias", &bias.dl), &err));
+  bias.shape = {2, 4, 5, 6}; // by its strides
+  bias.setStrides({0, 0, 1, 0});
+  EXPECT_OK(goWith(fil_tensor_arg("bias", &bias.dl), &err));
+  bias.setStrides({1, 1, 1, 1});
+  bias.shape = {1, 1, 1, 2};
   EXPECT_FAILS(goWith(fil_tensor_arg("bias", &bias.dl), &err), FIL_BAD_ARGUMENT,
-               "expected extent Nk = 6 (bound by `k`), but `bias` has 1");
+               "expected extent Nk = 6 (bound by `k`), but `bias` has 2");
+}
+
+/// What the proofs assume; memory is no obstacle where strides are 0.
+TEST_F(Argument, extentsStayWithinProofs) {
+  k.setStrides({0, 0, 0, 1});
+  v.setStrides({0, 0, 0, 1});
+  k.shape[2] = v.shape[2] = (int64_t(1) << 31) - 1;
+  EXPECT_OK(query(&err));
+  k.shape[2] = v.shape[2] = int64_t(1) << 31;
+  EXPECT_FAILS(query(&err), FIL_BAD_ARGUMENT,
+               "expected extent Nk of at most 2147483647, but got Nk = "
+               "2147483648 (bound by `k`)");
+  k.shape[2] = v.shape[2] = 6;
+  q.setStrides({0, 0, 0, 1});
+  q.shape[2] = o.shape[2] = int64_t(1) << 33;
+  o.setStrides({int64_t(1) << 38, int64_t(1) << 36, 8, 1});
+  EXPECT_FAILS(query(&err), FIL_BAD_ARGUMENT,
+               "expected extent Nq of at most 2147483647, but got Nq = "
+               "8589934592 (bound by `q`)");
 }
 
 TEST_F(Argument, strides) {
