@@ -23,6 +23,7 @@ struct RunRequest {
   std::string device = "cpu", isa = "auto";
   std::string output; ///< empty: none
   bool check = false, cast = false;
+  bool allowJit = false; ///< cuda: let the driver compile PTX
   unsigned repeat = 1, threads = 0;
 };
 
