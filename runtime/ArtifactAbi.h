@@ -163,9 +163,9 @@ typedef struct fil_abi_cpu {
  * first (d, n, h, b), the argument's last dimension being d; an axis beyond the
  * rank has extent 1. Loads outside the tensor give zero; L2 promotion is 256
  * bytes. An axis of extent 0 is encoded as extent 1, and nothing may be loaded
- * then; of an absent argument all 128 bytes are zero. Refused are a stride of 0
- * where the extent is above 1, strides that are no multiple of 16 bytes, and
- * extents of 2^31 or more (coordinates are int32). */
+ * then; of an absent argument all 128 bytes are zero. Refused are, where the
+ * extent is above 1, a stride of 0 (no axis broadcasts), one that is no multiple
+ * of 16 bytes, and for d one other than 1. Extents fit an int32 coordinate. */
 enum { FIL_ABI_TENSOR_MAP_BYTES = 128, FIL_ABI_TENSOR_MAP_ALIGNMENT = 64 };
 
 typedef struct fil_abi_tensor_map {

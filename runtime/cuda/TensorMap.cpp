@@ -52,12 +52,18 @@ struct Layout {
 
 static fil_status checkRows(const Layout &tensor, fil_error *err) {
   const fil_abi_arg &arg = tensor.arg;
+  uint32_t last = arg.rank - 1;
+  if (tensor.extent[last] > 1 && tensor.stride[last] != 1)
+    return fail(err, FIL_BAD_ARGUMENT,
+                "expected the last dimension of `%s` to be contiguous on cuda "
+                "(stride 1), but got stride %" PRId64,
+                arg.name, tensor.stride[last]);
   if (tensor.address % 16 != 0)
     return fail(err, FIL_BAD_ARGUMENT,
                 "expected `%s` aligned to 16 bytes, but its address is %" PRId64
                 " bytes past that",
                 arg.name, tensor.address % 16);
-  for (uint32_t d = 0; d + 1 < arg.rank; ++d) {
+  for (uint32_t d = 0; d < last; ++d) {
     int64_t bytes = tensor.stride[d] * tensor.elementBytes;
     if (tensor.extent[d] > 1 && bytes % 16 != 0)
       return fail(err, FIL_BAD_ARGUMENT,
@@ -103,13 +109,8 @@ static fil_status checkMapped(const Layout &tensor, fil_error *err) {
   const fil_abi_arg &arg = tensor.arg;
   if (fil_status status = checkRows(tensor, err))
     return status;
-  for (uint32_t d = 0; d < arg.rank; ++d) {
+  for (uint32_t d = 0; d + 1 < arg.rank; ++d) {
     int64_t extent = tensor.extent[d], stride = tensor.stride[d];
-    if (extent > INT32_MAX)
-      return fail(err, FIL_BAD_ARGUMENT,
-                  "expected dimension %u of `%s` below 2^31 on cuda, but got "
-                  "%" PRId64,
-                  tensor.number(d), arg.name, extent);
     if (extent <= 1)
       continue;
     if (stride == 0)

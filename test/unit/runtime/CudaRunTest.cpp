@@ -201,6 +201,12 @@ TEST_F(CudaRun, mapTypes) {
 TEST_F(CudaRun, layoutsThatLoadsCannotDo) {
   DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
   DeviceTensor y(world, {2, 3, 5, 8});
+  // In this order in memory: y's strides will lead far away.
+  auto *memory =
+      static_cast<float *>(world.allocate(1 << 14, MemoryKind::Device, 0));
+  x.dl.data = memory;
+  o.dl.data = memory + 1024;
+  y.dl.data = memory + 2048;
   std::vector<fil_arg> args = argsOf(x.dl, o.dl, 3, &y.dl);
   y.setStrides({120, 0, 8, 1});
   EXPECT_FAILS(go(args, &err), FIL_BAD_ARGUMENT,
@@ -220,11 +226,11 @@ TEST_F(CudaRun, layoutsThatLoadsCannotDo) {
                "expected `y` aligned to 16 bytes, but its address is 4 bytes "
                "past that");
   y.dl.byte_offset = 0;
-  y.shape[2] = int64_t(1) << 31;
-  y.setStrides({120, 40, 0, 1});
+  t.args[1].flags |= FIL_ABI_MAY_BROADCAST; // then the last stride is free
+  y.setStrides({120, 40, 8, 2});
   EXPECT_FAILS(go(args, &err), FIL_BAD_ARGUMENT,
-               "expected dimension 2 of `y` below 2^31 on cuda, but got "
-               "2147483648");
+               "expected the last dimension of `y` to be contiguous on cuda "
+               "(stride 1), but got stride 2");
   // A stretched extent 1 is a stride of 0 as well; dimensions are the caller's.
   DeviceTensor narrow(world, {3, 1, 8}), wide(world, {3, 5, 8});
   EXPECT_FAILS(go(argsOf(narrow.dl, wide.dl), &err), FIL_BAD_ARGUMENT,
