@@ -91,6 +91,12 @@ public:
                                                           memory};
     return memory;
   }
+  std::vector<std::pair<void *, size_t>> allocated() const override {
+    std::vector<std::pair<void *, size_t>> all;
+    for (const auto &entry : allocations)
+      all.emplace_back(entry.second.memory, entry.second.bytes);
+    return all;
+  }
   void beginCapture(Stream stream) override { stream->capturing = true; }
   std::vector<FakeLaunch> endCapture(Stream stream) override {
     stream->capturing = false;

@@ -94,6 +94,8 @@ public:
   virtual void setCurrent(cuda::Context context) = 0; ///< of this thread
   virtual cuda::Stream makeStream(cuda::Context context) = 0;
   virtual void *allocate(size_t bytes, MemoryKind kind, int device) = 0;
+  /// All memory that is allocated, with its size.
+  virtual std::vector<std::pair<void *, size_t>> allocated() const = 0;
   virtual void beginCapture(cuda::Stream stream) = 0;
   /// Ends the capture; the launches in it.
   virtual std::vector<FakeLaunch> endCapture(cuda::Stream stream) = 0;

@@ -79,6 +79,8 @@ Accessor Cta::accessor(Warp &warp, int lane, int pc) const {
 }
 
 void Cta::release(Warp &warp, uint32_t lanes, Clocks &into) {
+  if (launch.options.lanesReleaseTogether && warp.current)
+    lanes |= warp.current->lanes;
   const Clocks *last = nullptr;
   forLanes(lanes, [&](int lane) {
     if (warp.clocks[lane].get() != last) {
@@ -372,7 +374,7 @@ void Shadow::addRead(Cell &cell, const Accessor &by) {
 }
 
 void Shadow::readCell(Cell &cell, uint32_t address, const Accessor &by) {
-  if (!(cell.flags & (Written | Mbarrier))) {
+  if (!(cell.flags & (Written | Mbarrier)) && !by.mayBeUnwritten) {
     cta.report(Kind::Uninitialised, by.pc, by.self, address,
                subject(cta, by, address, false) + ", which nobody wrote");
     cell.flags |= Written; // once is enough

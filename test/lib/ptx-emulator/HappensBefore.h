@@ -58,6 +58,7 @@ struct Accessor {
   bool atomic = false;    ///< atomics do not race with each other
   bool pending = false;   ///< a cp.async: ordered for nobody until waited for
   bool sameValue = false; ///< a write that changes nothing
+  bool mayBeUnwritten = false; ///< a load whose value may not matter
 };
 
 /// Marks on shared memory. Coarse cells cover 16 bytes; one that smaller

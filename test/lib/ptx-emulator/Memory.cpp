@@ -51,6 +51,10 @@ uint8_t *access(Warp &warp, int lane, int pc, Space space, uint64_t address,
   }
   Accessor by = cta.accessor(warp, lane, pc);
   by.atomic = atomic;
+  by.mayBeUnwritten =
+      use == Use::Read && !cta.launch.options.reportUnwrittenLoads;
+  if (use == Use::ReadMatrix)
+    use = Use::Read;
   switch (space) {
   case Space::Shared: {
     auto at = static_cast<uint32_t>(address);

@@ -27,7 +27,12 @@ inline uint32_t sharedAddress(uint64_t address) {
   return static_cast<uint32_t>(address & ~windowMask);
 }
 
-enum class Use { Read, Write, Both };
+enum class Use {
+  Read,
+  Write,
+  Both,
+  ReadMatrix ///< of ldmatrix: every byte is used
+};
 
 /// The bytes at an address, or null after a finding.
 uint8_t *access(Warp &warp, int lane, int pc, Space space, uint64_t address,

@@ -56,7 +56,7 @@ Outcome matrix(Warp &warp, const Inst &inst, uint32_t lanes) {
           baseOf(warp, inst, lane) + static_cast<uint64_t>(inst.imm);
       rows[row] =
           access(warp, lane, pc, Space::Shared, sharedAddress(address), 16,
-                 Store ? Use::Write : Use::Read, false,
+                 Store ? Use::Write : Use::ReadMatrix, false,
                  Store ? reinterpret_cast<uint8_t *>(value[row]) : nullptr);
       if (Store && rows[row])
         memcpy(rows[row], value[row], 16);

@@ -60,6 +60,14 @@ struct Options {
   uint64_t maxSteps = 200'000'000;
   /// A launch stops at this many findings.
   unsigned maxFindings = 16;
+  /// On: a lane's arrival at an mbarrier, and any other release, also covers
+  /// what the lanes beside it did before, as a warp in step does on the
+  /// machines there are. The memory model asks for a bar.warp.sync between.
+  bool lanesReleaseTogether = false;
+  /// Off: threads may load shared bytes that nobody wrote, as a compiler does
+  /// that fills a value it does not need. What wgmma, matrix loads and bulk
+  /// copies read must be written in any case.
+  bool reportUnwrittenLoads = true;
   /// Off: no check of races, proxies and uninitialised bytes (about 1.3x
   /// faster).
   bool checkMemory = true;

@@ -156,6 +156,22 @@ TEST(Mbarrier, anAnswerNotLookedAt) {
       .expectFound(64, 128, {Kind::Race, Kind::Uninitialised});
 }
 
+TEST(Mbarrier, lanesReleaseTogetherOnRequest) {
+  // Lane 0 arrives for its warp without a bar.warp.sync.
+  std::string body = withMbarriers(
+      1, "setp.ne.u32 %p, %w, 0;\n@%p bra READER;\nshl.b32 %x, %t, 2;\n"
+         "mov.b32 %y, dyn;\nadd.s32 %y, %y, %x;\nst.shared.b32 [%y+128], %t;\n"
+         "setp.eq.u32 %q, %t, 0;\n@%q mbarrier.arrive.shared::cta.b64 _, "
+         "[dyn+64];\nbra END;\nREADER:\n" +
+             waitFor(64, 0) + "ld.shared.b32 %x, [dyn+132];\nEND:");
+  Bench bench = make(body);
+  bench.expectFound(64, 256, Kind::Race,
+                    "thread 32 reads shared 0x484, which thread 1 writes");
+  Options options;
+  options.lanesReleaseTogether = true;
+  EXPECT_EQ(bench.run({1, 1, 1}, {64, 1, 1}, 256, options).describe(), "");
+}
+
 TEST(Mbarrier, misuse) {
   std::string arrive = "mbarrier.arrive.shared::cta.b64 _, [dyn+64];";
   make(withMbarriers(63, arrive + waitFor(64, 0)))
@@ -170,9 +186,9 @@ TEST(Mbarrier, misuse) {
       .expectFound(32, 128, Kind::Mbarrier, "which holds a live mbarrier");
   make(withMbarriers(1, "mbarrier.init.shared::cta.b64 [dyn+64], 1;"))
       .expectFound(1, 128, Kind::Mbarrier, "holds a live mbarrier");
-  make(
-      withMbarriers(1, "mbarrier.inval.shared::cta.b64 "
-                       "[dyn+64];\nmbarrier.init.shared::cta.b64 [dyn+64], 1;"))
+  make(withMbarriers(1,
+                     "mbarrier.inval.shared::cta.b64 "
+                     "[dyn+64];\nmbarrier.init.shared::cta.b64 [dyn+64], 1;"))
       .expectClean(1, 128);
   make(withMbarriers(
            1, "mbarrier.arrive.expect_tx.shared::cta.b64 _, [dyn+64], 16;"))

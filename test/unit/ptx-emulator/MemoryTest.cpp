@@ -168,6 +168,18 @@ TEST_F(Memory, uninitialised) {
       .expectFound(1, 0, Kind::Uninitialised, "of `out`, which nobody wrote");
 }
 
+TEST_F(Memory, unwrittenLoadsPassOnRequest) {
+  Options options;
+  options.reportUnwrittenLoads = false;
+  EXPECT_EQ(make("ld.shared.b32 %x, [%sm];")
+                .run({1, 1, 1}, {32, 1, 1}, 256, options)
+                .describe(),
+            "");
+  EXPECT_TRUE(make("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%x}, [dyn];")
+                  .run({1, 1, 1}, {32, 1, 1}, 256, options)
+                  .has(Kind::Uninitialised));
+}
+
 TEST_F(Memory, atomicsCount) {
   make("setp.ne.u32 %p, %t, 0;\n@%p bra A;\nst.shared.b32 [dyn], "
        "0;\nA:\nbar.sync 0;\n"
