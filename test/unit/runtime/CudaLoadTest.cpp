@@ -108,6 +108,7 @@ TEST_F(CudaLoad, choiceOfCode) {
                "expected code for sm_100, the chip of cuda:0, in kernel "
                "`blend` variant `d8_f32`, but found sm_80, ptx for sm_80, "
                "sm_90a, which option allow_jit has the driver compile");
+  EXPECT_EQ(code(9, 5, true, &err), is(80, 0, 1)) << "sm_90a is for 9.0 alone";
   EXPECT_EQ(code(7, 5, true, &err), is(0, 0, 0));
   EXPECT_EQ(err.code, FIL_UNSUPPORTED);
   EXPECT_STREQ(err.message,

@@ -164,6 +164,29 @@ TEST_F(CudaRun, mapOfALowerRank) {
   EXPECT_EQ(list(map.box), (std::vector<uint32_t>{8, 4, 1, 1}));
 }
 
+TEST_F(CudaRun, mapsOfEveryLaunch) {
+  fil_abi_tensor_map ofOutput = {
+      sizeof(fil_abi_tensor_map), 3, {1, 1, 16, 8}, 0, 0};
+  t.launches[1].tensor_map_count = 1;
+  t.launches[1].tensor_maps = &ofOutput;
+  auto describe = world.describe;
+  world.describe = [=](const void *image, const std::string &name,
+                       FakeFunction &function) {
+    bool known = describe(image, name, function);
+    if (name == "second")
+      function.parameterBytes = {128, blend::Slots * 8, 8, 8};
+    return known;
+  };
+  DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  DeviceTensor y(world, {2, 3, 5, 8});
+  EXPECT_OK(go(argsOf(x.dl, o.dl, 3, &y.dl), &err));
+  EXPECT_EQ(mapOf(0, 0).address, static_cast<uint64_t>(x.address()));
+  EXPECT_EQ(mapOf(0, 1).address, static_cast<uint64_t>(y.address()));
+  EXPECT_EQ(mapOf(1, 0).address, static_cast<uint64_t>(o.address()));
+  EXPECT_EQ(mapOf(1, 0).box[1], 16u);
+  EXPECT_EQ(o.data()[9], 21.0f);
+}
+
 TEST_F(CudaRun, mapOfAnEmptyTensor) {
   DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
   DeviceTensor y(world, {2, 3, 0, 8});
