@@ -7,6 +7,7 @@
 #include "test/lib/ptx-emulator/Decode.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace filigree::ptx {
@@ -396,6 +397,51 @@ bool Decoder::symbols() {
   return true;
 }
 
+/// What a module for an older target must not use: the start of an opcode, a
+/// suffix that must be among the rest (or ""), the least target, and whether it
+/// must be the architecture's own (the `a` of sm_90a).
+static constexpr struct {
+  const char *start, *suffix;
+  int target;
+  bool own;
+} requirements[] = {
+    {"wgmma.", "", 90, true},
+    {"setmaxnreg.", "", 90, true},
+    {"cp.async.bulk.", "", 90, false},
+    {"mbarrier.try_wait.", "", 90, false},
+    {"mbarrier.", ".expect_tx", 90, false},
+    {"mbarrier.complete_tx", "", 90, false},
+    {"fence.proxy.async", "", 90, false},
+    {"fence.mbarrier_init.", "", 90, false},
+    {"elect.", "", 90, false},
+    {"stmatrix.", "", 90, false},
+    {"griddepcontrol.", "", 90, false},
+    {"add.", ".bf16", 90, false},
+    {"sub.", ".bf16", 90, false},
+    {"mul.", ".bf16", 90, false},
+};
+
+/// Why the module's target lacks the instruction, or "".
+static std::string missingOn(const std::string &target,
+                             const Statement &statement) {
+  int number = target.rfind("sm_", 0) == 0 ? atoi(target.c_str() + 3) : 0;
+  bool own = !target.empty() && target.back() == 'a';
+  for (const auto &each : requirements) {
+    if (statement.opcode.rfind(each.start, 0) != 0 ||
+        statement.opcode.find(each.suffix) == std::string::npos)
+      continue;
+    if (number < each.target || (each.own && (!own || number != each.target)))
+      return "needs sm_" + std::to_string(each.target) + (each.own ? "a" : "") +
+             ", but the module is for " + target;
+  }
+  bool three = (statement.opcode.rfind("min.", 0) == 0 ||
+                statement.opcode.rfind("max.", 0) == 0) &&
+               statement.operands.size() == 4;
+  if (three && number < 100)
+    return "three inputs need sm_100, but the module is for " + target;
+  return "";
+}
+
 bool Decoder::decodeStatement(const Statement &s, Inst &inst) {
   Opcode opcode(s.opcode);
   using Family = bool (*)(Decoder &, Opcode &, Inst &);
@@ -412,6 +458,9 @@ bool Decoder::decodeStatement(const Statement &s, Inst &inst) {
     std::string rest = opcode.rest();
     if (!rest.empty())
       return fail("unsupported: ." + rest + " of `" + opcode.name() + "`");
+    std::string missing = missingOn(module.target, s);
+    if (!missing.empty())
+      return fail(missing);
     return true;
   }
   if (failed())

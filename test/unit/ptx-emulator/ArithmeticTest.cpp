@@ -148,11 +148,11 @@ TEST(Arithmetic, maximumAndNaN) {
   EXPECT_EQ(evaluate(w32, "min.f32 %d, %a, %b;", bits(-0.0f), bits(0.0f)),
             bits(-0.0f));
   EXPECT_EQ(evaluate(w32, "max.f32 %d, %a, %b, %c;", bits(1.0f), bits(4.0f),
-                     bits(2.0f)),
+                     bits(2.0f), "sm_100a"),
             bits(4.0f));
-  EXPECT_EQ(
-      evaluate(w32, "min.NaN.f32 %d, %a, %b, %c;", bits(1.0f), bits(4.0f), nan),
-      0x7fffffffu);
+  EXPECT_EQ(evaluate(w32, "min.NaN.f32 %d, %a, %b, %c;", bits(1.0f), bits(4.0f),
+                     nan, "sm_100a"),
+            0x7fffffffu);
 }
 
 TEST(Arithmetic, halves) {

@@ -109,8 +109,9 @@ TEST_F(AsyncCopy, planted) {
 TEST_F(AsyncCopy, signalsAnMbarrier) {
   std::string init = "setp.eq.u32 %p, %t, 0;\n@%p mbarrier.init.shared.b64 "
                      "[dyn+512], 32;\nbar.sync 0;\n";
-  std::string wait = "\nW:\nmbarrier.try_wait.parity.shared.b64 %p, [dyn+512], "
-                     "0;\n@!%p bra W;";
+  std::string wait =
+      "\nW:\nmbarrier.test_wait.parity.shared.b64 %p, [dyn+512], "
+      "0;\n@!%p bra W;";
   std::string arrive = "cp.async.mbarrier.arrive.noinc.shared.b64 [dyn+512];";
   make(copy16, arrive + wait, init).expectClean(32, 1024, [&] { isSwapped(); });
   // Without .noinc the arrival brings its own count, and another is owed.

@@ -159,7 +159,8 @@ struct Widths {
   unsigned a, b, c, d;
 };
 inline uint64_t evaluate(Widths w, const std::string &code, uint64_t a,
-                         uint64_t b = 0, uint64_t c = 0) {
+                         uint64_t b = 0, uint64_t c = 0,
+                         const char *target = "sm_90a") {
   auto declare = [](const char *name, unsigned bits) {
     return ".reg .b" + std::to_string(bits) + " " + name + ";\n";
   };
@@ -174,7 +175,7 @@ inline uint64_t evaluate(Widths w, const std::string &code, uint64_t a,
       declare("%d", w.d) + "ld.param.u64 %io, [p0];\n" + load("%a", w.a, 0) +
       load("%b", w.b, 1) + load("%c", w.c, 2) + code + "\n" + "st.global.b" +
       std::to_string(w.d) + " [%io+24], %d;\nret;";
-  Bench bench(".param .u64 p0", body);
+  Bench bench(".param .u64 p0", body, "", target);
   Aligned<uint64_t> io(4);
   io[0] = a;
   io[1] = b;

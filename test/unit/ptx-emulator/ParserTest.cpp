@@ -38,6 +38,28 @@ TEST(Parser, namesWhatItDoesNotKnow) {
             std::string::npos);
 }
 
+TEST(Parser, refusesWhatTheTargetLacks) {
+  auto why = [](const std::string &code, const char *target) {
+    std::string error =
+        Bench("", ".reg .pred %p;\n.reg .b32 %r<4>;\n" + code + "\nret;", "",
+              target)
+            .error;
+    return error.substr(std::min(error.find("`: "), error.size()));
+  };
+  const char *wait = "mbarrier.try_wait.parity.shared.b64 %p, [%r0], %r1;";
+  EXPECT_EQ(why(wait, "sm_80"), "`: needs sm_90, but the module is for sm_80");
+  EXPECT_EQ(why(wait, "sm_90"), "");
+  EXPECT_EQ(why("wgmma.fence.sync.aligned;", "sm_90"),
+            "`: needs sm_90a, but the module is for sm_90");
+  EXPECT_EQ(why("wgmma.fence.sync.aligned;", "sm_90a"), "");
+  EXPECT_EQ(why("setmaxnreg.inc.sync.aligned.u32 240;", "sm_80"),
+            "`: needs sm_90a, but the module is for sm_80");
+  EXPECT_EQ(why("elect.sync %r0|%p, -1;", "sm_80"),
+            "`: needs sm_90, but the module is for sm_80");
+  EXPECT_EQ(why("max.f32 %r0, %r1, %r2, %r3;", "sm_90a"),
+            "`: three inputs need sm_100, but the module is for sm_90a");
+}
+
 TEST(Parser, blocksHaveTheirOwnNames) {
   // As inline assembly is printed, twice.
   std::string body = ".reg .b32 %r<4>;\n.reg .b64 %rd<2>;\n"
