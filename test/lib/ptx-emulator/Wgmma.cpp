@@ -5,7 +5,9 @@
 //
 // Issue: the four warps gather, registers and shared memory are checked and
 // marked as in use. Execution: at any time until a warp waits for the group, in
-// order within the warpgroup. Fence, commit and wait are of single warps.
+// order within the warpgroup. Fence, commit and wait are of single warps; a warp
+// that has waited knows that the whole product, of all four warps, has read its
+// operands, as libraries that release a stage from one thread rely on.
 //
 // Registers: between any other access to a register and a wgmma that uses it
 // there is a wgmma.fence, except for accumulators passed on from a wgmma of the
