@@ -61,6 +61,8 @@ struct Allocation {
   void *memory;
 };
 
+using Held = std::lock_guard<std::recursive_mutex>;
+
 class TheWorld final : public World {
 public:
   TheWorld() {
@@ -75,16 +77,19 @@ public:
   }
 
   Context makeContext(int device) override {
+    Held held(lock);
     contexts.push_back({device, ++lastId});
     return &contexts.back();
   }
   void setCurrent(Context context) override { current = context; }
   Stream makeStream(Context context) override {
+    Held held(lock);
     streams.push_back({});
     streams.back().context = context;
     return &streams.back();
   }
   void *allocate(size_t bytes, MemoryKind kind, int device) override {
+    Held held(lock);
     void *memory = aligned_alloc(256, (bytes + 511) / 256 * 256);
     if (memory)
       allocations[reinterpret_cast<uintptr_t>(memory)] = {bytes, kind, device,
@@ -97,12 +102,17 @@ public:
       all.emplace_back(entry.second.memory, entry.second.bytes);
     return all;
   }
-  void beginCapture(Stream stream) override { stream->capturing = true; }
+  void beginCapture(Stream stream) override {
+    Held held(lock);
+    stream->capturing = true;
+  }
   std::vector<FakeLaunch> endCapture(Stream stream) override {
+    Held held(lock);
     stream->capturing = false;
     return std::move(stream->captured);
   }
   void reset() override {
+    Held held(lock);
     for (auto &entry : allocations)
       free(entry.second.memory);
     allocations.clear();
@@ -174,7 +184,7 @@ struct Call {
     if (found != world().failures.end())
       error = static_cast<Result>(found->second);
   }
-  std::lock_guard<std::recursive_mutex> held;
+  Held held;
   Result error = kSuccess;
 };
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "CudaSupport.h"
 
+#include <atomic>
 #include <thread>
 
 using namespace filigree::runtime;
@@ -223,10 +224,13 @@ TEST_F(CudaLoad, manyThreadsAtOnce) {
   for (int i = 0; i < 16; ++i)
     tensors.push_back(std::make_unique<DeviceTensor>(
         world, std::vector<int64_t>{1, 1, 5, 8}));
+  std::atomic<bool> start{false};
   for (int i = 0; i < 8; ++i) {
     void *memory = world.allocate(1 << 16, MemoryKind::Device, 0);
     threads.emplace_back([&, i, memory] {
       world.setCurrent(context);
+      while (!start)
+        std::this_thread::yield();
       auto at = static_cast<size_t>(2 * i);
       std::vector<fil_arg> args =
           argsOf(tensors[at]->dl, tensors[at + 1]->dl, i);
@@ -234,6 +238,7 @@ TEST_F(CudaLoad, manyThreadsAtOnce) {
           fil_run(blend, args.data(), 3, &options, memory, 1 << 16, &err));
     });
   }
+  start = true;
   for (std::thread &thread : threads)
     thread.join();
   for (int i = 0; i < 8; ++i)
