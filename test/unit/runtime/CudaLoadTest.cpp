@@ -44,6 +44,18 @@ TEST_F(CudaLoad, noDriver) {
   EXPECT_OK(prepare(&err)); // a failure is not remembered
 }
 
+TEST_F(CudaLoad, theDriversName) {
+  // Without the variable it is libcuda.so.1, which this process has already,
+  // as a library of that name.
+  for (const char *value : {"", static_cast<const char *>(nullptr)}) {
+    value ? setenv("FILIGREE_LIBCUDA", value, 1) : unsetenv("FILIGREE_LIBCUDA");
+    world.calls.clear();
+    EXPECT_OK(prepare(&err));
+    EXPECT_EQ(world.countOf("cuInit"), 1u);
+    reopen();
+  }
+}
+
 TEST_F(CudaLoad, oldDriver) {
   world.version = 11080;
   EXPECT_FAILS(prepare(&err), FIL_UNSUPPORTED,
