@@ -110,7 +110,7 @@ static Values ifChanged(Ptx &p, Value cond, Values values,
   return Values(op.getResults());
 }
 
-Values HopperKernel::emitLogits(Values s) {
+Values HopperKernel::emitLogits(Values s, bool masked) {
   if (!plainScores)
     for (size_t k = 0; k < streams.size(); ++k) {
       auto edge = [&](Values values) { return emitOn(values, k, -1, true); };
@@ -118,6 +118,8 @@ Values HopperKernel::emitLogits(Values s) {
               ? edge(s)
               : ifChanged(p, p.eq(p.bitAnd(chunkCode, 255), p.c(k)), s, edge);
     }
+  if (!masked)
+    return s;
   Value partial = e.bor(p.lt(p.c(255), chunkCode), p.lt(chunkCount, p.c(keys)));
   return ifChanged(p, partial, s, [&](Values values) {
     Value whole = p.lt(chunkCode, p.c(256));
@@ -249,38 +251,36 @@ void HopperKernel::emitConsumer() {
     p.wgmmaCommit();
     s = p.wgmmaWait(0, s, {});
     release(keyEmpty(), first.index);
-    s = emitLogits(s);
+    s = emitLogits(s, /*masked=*/true);
     Values weights;
     auto [top, sums] = emitSoftmax(s, {}, weights);
     Values state(oCount, p.cf(0.0f));
     llvm::append_range(state, packWeights(weights));
     llvm::append_range(state, top);
     llvm::append_range(state, sums);
-    state.append({p.add(counts[1], 1), counts[2]});
+    auto nextChunk = [&](Value number) {
+      Stage stage = stageOf(number);
+      p.barrierWait(address(keyFull(0), stage.index, 8), stage.parity);
+      readChunk(stage.index);
+    };
+    Value second = p.add(counts[1], 1);
+    nextChunk(second);
+    state.append({second, counts[2], chunkKey, chunkCount, chunkCode});
 
     SmallVector<Type> carried(ValueRange(state).getTypes());
     SmallVector<Location> locs(carried.size(), e.loc);
-    auto chunks = scf::WhileOp::create(builder, e.loc, carried, state);
-    {
-      OpBuilder::InsertionGuard loop(builder);
-      Block *block =
-          builder.createBlock(&chunks.getBefore(), {}, carried, locs);
-      ValueRange at = block->getArguments();
-      Stage k = stageOf(at[at.size() - 2]);
-      p.barrierWait(address(keyFull(0), k.index, 8), k.parity);
-      readChunk(k.index);
-      scf::ConditionOp::create(builder, e.loc, p.lt(p.c(-1), chunkCode), at);
-
-      block = builder.createBlock(&chunks.getAfter(), {}, carried, locs);
-      at = block->getArguments();
+    // One more chunk; `masked`: it may need a mask.
+    auto foldChunk = [&](ValueRange at, bool masked) -> Values {
       Values o(at.take_front(oCount));
       Values held(at.slice(oCount, pCount));
       ValueRange m = at.slice(oCount + pCount, 2);
       ValueRange l = at.slice(oCount + pCount + 2, 2);
-      Value keysUsed = at[at.size() - 2], valuesUsed = at.back();
-      k = stageOf(keysUsed);
-      Stage v = stageOf(valuesUsed);
-      readChunk(k.index);
+      ValueRange rest = at.drop_front(oCount + pCount + 4);
+      Value keysUsed = rest[0], valuesUsed = rest[1];
+      Stage k = stageOf(keysUsed), v = stageOf(valuesUsed);
+      chunkKey = rest[2];
+      chunkCount = rest[3];
+      chunkCode = rest[4];
       Values both(o);
       llvm::append_range(both, held);
       both = p.wgmmaFence(both);
@@ -294,7 +294,7 @@ void HopperKernel::emitConsumer() {
       p.wgmmaCommit();
       s = p.wgmmaWait(1, s, {});
       release(keyEmpty(), k.index);
-      s = emitLogits(s);
+      s = emitLogits(s, masked);
       auto [nextTop, nextSums] = emitSoftmax(s, m, weights);
       Values alpha, nextL;
       for (int row = 0; row < 2; ++row) {
@@ -304,20 +304,54 @@ void HopperKernel::emitConsumer() {
         alpha.push_back(p.ex2(p.fmul(p.fsub(m[row], used), p.cf(logitFactor))));
         nextL.push_back(p.fma(l[row], alpha[row], nextSums[row]));
       }
+      Value next = p.add(keysUsed, 1);
+      nextChunk(next);
       o = p.wgmmaWait(0, o, held);
       release(valueEmpty(), v.index);
       for (size_t x = 0; x < o.size(); ++x)
         o[x] = p.fmul(o[x], alpha[rowOf(x)]);
-      Values next(o);
-      llvm::append_range(next, packWeights(weights));
-      llvm::append_range(next, nextTop);
-      llvm::append_range(next, nextL);
-      next.append({p.add(keysUsed, 1), p.add(valuesUsed, 1)});
-      scf::YieldOp::create(builder, e.loc, next);
-    }
-    ValueRange done = chunks.getResults();
+      Values after(o);
+      llvm::append_range(after, packWeights(weights));
+      llvm::append_range(after, nextTop);
+      llvm::append_range(after, nextL);
+      after.append(
+          {next, p.add(valuesUsed, 1), chunkKey, chunkCount, chunkCode});
+      return after;
+    };
+    // while (cond(state)) state = body(state).
+    auto whileState = [&](ValueRange init,
+                          llvm::function_ref<Value(ValueRange)> cond,
+                          llvm::function_ref<Values(ValueRange)> body) {
+      auto op = scf::WhileOp::create(builder, e.loc, carried, init);
+      OpBuilder::InsertionGuard loop(builder);
+      Block *block = builder.createBlock(&op.getBefore(), {}, carried, locs);
+      scf::ConditionOp::create(builder, e.loc, cond(block->getArguments()),
+                               block->getArguments());
+      block = builder.createBlock(&op.getAfter(), {}, carried, locs);
+      scf::YieldOp::create(builder, e.loc, body(block->getArguments()));
+      return op.getResults();
+    };
+    auto isEnd = [&](ValueRange at) { return p.lt(at.back(), p.c(0)); };
+    auto isFull = [&](ValueRange at) {
+      Value whole = p.eq(at[at.size() - 2], p.c(keys));
+      Value plain = arith::CmpIOp::create(
+          builder, e.loc, arith::CmpIPredicate::ult, at.back(), p.c(256));
+      return e.band(whole, plain);
+    };
+    // Full chunks have a loop without a mask to themselves.
+    ValueRange done = whileState(
+        state, [&](ValueRange at) { return e.bnot(isEnd(at)); },
+        [&](ValueRange at) -> Values {
+          ValueRange rest = whileState(at, isFull, [&](ValueRange inner) {
+            return foldChunk(inner, /*masked=*/false);
+          });
+          return ifChanged(
+              p, e.bnot(isEnd(rest)), Values(rest),
+              [&](Values last) { return foldChunk(last, /*masked=*/true); });
+        });
     // The chunk of the end holds no keys.
-    Value keysUsed = done[done.size() - 2], valuesUsed = done.back();
+    Value keysUsed = done[oCount + pCount + 4];
+    Value valuesUsed = done[oCount + pCount + 5];
     release(keyEmpty(), stageOf(keysUsed).index);
     Stage v = stageOf(valuesUsed);
     p.barrierWait(address(valueFull(), v.index, 8), v.parity);

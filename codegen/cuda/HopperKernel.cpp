@@ -62,16 +62,10 @@ LogicalResult HopperKernel::verify() {
 
 void HopperKernel::layOutShared() {
   layOutWalk();
-  // The words of the producer follow those of the walk.
-  auto words = [&](int64_t count) { return layout.take(8 * count); };
-  wordShared = words(1);
-  wordPasses = words(1);
-  wordKeys = words(1);
-  wordValues = words(1);
-  wordMaps = words(1 + 2 * streams.size());
   int32_t query = rows * kRowBytes * std::max(keyChunks, valueChunks);
   int32_t stage = keyBytes + valueBytes + kChunkWords + 4 * 8;
-  int32_t fixed = query + layout.bytes * 2 + 64 + 2 * 8;
+  int32_t fixed = query + layout.bytes + tileBytes() + 64 +
+                  kEntries * (tileBytes() + 16 + 16) + 8 * kRings;
   stages = std::max(1, std::min(4, (kSharedLimit - fixed) / stage));
   if (stages == 3)
     stages = 2; // stage and parity by shift and mask
@@ -79,9 +73,13 @@ void HopperKernel::layOutShared() {
   offValues = offKeys + stages * keyBytes;
   offWalk = offValues + stages * valueBytes;
   offTile = offWalk + layout.bytes;
-  offChunk = offTile + layout.bytes;
-  offBarriers = offChunk + stages * kChunkWords;
-  sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
+  offPending = offTile + tileBytes();
+  offEntries = offPending + kEntries * tileBytes();
+  offEntries = llvm::alignTo(offEntries, 16);
+  offChunk = offEntries + kEntries * 16;
+  offPosted = offChunk + stages * kChunkWords;
+  offBarriers = offPosted + 16;
+  sharedBytes = offBarriers + 8 * (kRings + 4 * stages + 2 * kEntries);
 }
 
 LLVM::LLVMFuncOp HopperKernel::declareKernel(StringRef name) {
@@ -115,6 +113,13 @@ LLVM::LLVMFuncOp HopperKernel::declareKernel(StringRef name) {
   return function;
 }
 
+Value HopperKernel::emitShared() {
+  Value base = LLVM::AddressOfOp::create(
+      builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+      "filigree_shared");
+  return LLVM::PtrToIntOp::create(builder, e.loc, e.i32(), base);
+}
+
 void HopperKernel::emitBarrierInit() {
   int32_t warps = 4 * warpgroups;
   auto init = [&](int32_t offset, int32_t count) {
@@ -127,6 +132,10 @@ void HopperKernel::emitBarrierInit() {
     init(keyEmpty() + 8 * s, warps);
     init(valueFull() + 8 * s, 1);
     init(valueEmpty() + 8 * s, warps);
+  }
+  for (int32_t k = 0; k < kEntries; ++k) {
+    init(entryFull() + 8 * k, 1);
+    init(entryEmpty() + 8 * k, 1);
   }
   p.fenceBarrierInit();
   for (Value map : mapPointers)
@@ -150,6 +159,7 @@ CudaEntryPoints HopperKernel::emitDevice() {
     use(stream.op.getValue(), keys);
   }
   emitRangeHelpers();
+  post = emitPost();
   for (size_t s = 0; s < streams.size(); ++s) {
     cpu::StreamCode &stream = streams[s];
     stream.fullChunk = emitLoadChunk(s, -1);
@@ -183,10 +193,7 @@ CudaEntryPoints HopperKernel::emitDevice() {
     mapPointers.push_back(body->getArgument(k));
   slots = body->getArgument(maps.size());
   units = body->getArgument(maps.size() + 2);
-  Value base = LLVM::AddressOfOp::create(
-      builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-      "filigree_shared");
-  shared = LLVM::PtrToIntOp::create(builder, e.loc, e.i32(), base);
+  shared = emitShared();
   Value thread = p.special("tid.x");
   // Uniform in a warp, which the compiler cannot see otherwise.
   Value warpOfBlock = p.broadcastLane0(p.shr(thread, 5));
@@ -200,7 +207,8 @@ CudaEntryPoints HopperKernel::emitDevice() {
       p.lt(warpOfBlock, p.c(4)),
       [&] {
         p.setMaxRegisters(cuda.producerRegisters, /*increase=*/false);
-        e.ifThen(p.eq(thread, p.c(0)), [&] { emitProducer(pass); });
+        e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalker(pass); });
+        e.ifThen(p.eq(thread, p.c(32)), [&] { emitLoader(); });
       },
       [&] {
         p.setMaxRegisters(cuda.consumerRegisters, /*increase=*/true);

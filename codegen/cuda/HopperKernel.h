@@ -7,14 +7,9 @@
 // of queries each; S stages of K, S of V, one Q.
 //
 //   init barriers, sync                                     (HopperKernel.cpp)
-//   producer, one thread:                                   (Producer.cpp)
-//     for tile of this block: for document of the tile:
-//       wait qEmpty; tile words; q -> smem, qFull
-//       walk the streams; each chunk [key, key + n):
-//         wait kEmpty[s]; chunk words; K -> smem, kFull[s]
-//         wait vEmpty[s];              V -> smem, vFull[s]
-//       wait kEmpty[s]; chunk words = end; arrive kFull[s]
-//     wait qEmpty; tile words = end; arrive qFull
+//   walker and loader, one thread each                      (Producer.cpp)
+//     q -> smem of each tile, K -> smem, V -> smem, with words that describe
+//     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
 //     until the end: wait qFull
 //       for chunk i until the end: wait kFull
@@ -56,6 +51,8 @@ private:
   void layOutShared();
   mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name);
   void emitBarrierInit();
+  /// Address of dynamic shared memory, in any function.
+  Value emitShared();
   Value packFactor(Value slots) override { return e.c(0); }
   int32_t barrier(int32_t index) const { return offBarriers + 8 * index; }
   Value address(int32_t offset) { return p.add(shared, offset); }
@@ -64,14 +61,18 @@ private:
   }
 
   // Producer.cpp
-  mlir::func::FuncOp emitPass();
-  void emitProducer(mlir::func::FuncOp pass);
+  mlir::func::FuncOp emitPost();
   mlir::func::FuncOp emitLoadChunk(size_t s, int caseIndex);
+  mlir::func::FuncOp emitPass();
+  void emitWalker(mlir::func::FuncOp pass);
+  void emitLoader();
   struct Stage {
     Value index, parity;
   };
-  /// Stage of a running number (i32).
-  Stage stageOf(Value number);
+  /// Stage of a running number (i32) in a ring of `count`, a power of two.
+  Stage stageOf(Value number, int32_t count);
+  Stage stageOf(Value number) { return stageOf(number, stages); }
+  void waitEmpty(int32_t ring, const Stage &stage);
   void emitLoad(Value barrierAt, Value at, int32_t rows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);
 
@@ -82,8 +83,8 @@ private:
   };
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);
-  /// Edge and mask of the chunk at hand.
-  Values emitLogits(Values s);
+  /// Edge of the chunk at hand, and its mask if it may need one.
+  Values emitLogits(Values s, bool masked);
   Values emitOn(Values s, size_t stream, int caseIndex, bool edge);
   std::pair<Values, Values> emitSoftmax(ValueRange s, ValueRange top,
                                         Values &weights);
@@ -102,20 +103,24 @@ private:
 
   // Bytes into dynamic shared memory.
   int32_t offQuery = 0, offKeys, offValues, offWalk, offTile, offChunk,
-          offBarriers, sharedBytes;
+          offPending, offEntries, offPosted, offBarriers, sharedBytes;
   enum { kQueryFull, kQueryEmpty, kRings }; ///< barriers; then 4 per stage
   int32_t keyFull(int32_t s) const { return barrier(kRings + s); }
   int32_t keyEmpty() const { return barrier(kRings + stages); }
   int32_t valueFull() const { return barrier(kRings + 2 * stages); }
   int32_t valueEmpty() const { return barrier(kRings + 3 * stages); }
 
-  /// Words of the producer, after those of the walk.
-  int64_t wordShared, wordPasses, wordKeys, wordValues, wordMaps;
-  /// Words of a tile that consumers see: the frame and the streams'.
+  /// Entries between the walker and the loader.
+  static constexpr int32_t kEntries = 8;
+  int32_t entryFull() const { return barrier(kRings + 4 * stages); }
+  int32_t entryEmpty() const { return entryFull() + 8 * kEntries; }
+  /// Words of a tile that others see: the frame and the streams'.
   int64_t tileWords() const {
     return layout.stream.back() / 8 + cpu::kStreamWords;
   }
+  int32_t tileBytes() const { return 8 * tileWords(); }
   llvm::SmallVector<fil_abi_tensor_map> maps;
+  mlir::func::FuncOp post;
 
   // Values of the kernel.
   Value shared; ///< i32: start of dynamic shared memory

@@ -1,10 +1,25 @@
-//===- Producer.cpp - the warp that walks the streams and loads tiles -----===//
+//===- Producer.cpp - the threads that walk the streams and load tiles ----===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// One thread. Its words (those of the walk, and counters of its rings) lie in
-// shared memory; consumers never read them, but a copy made with each Q.
+// Two threads of two warps, with a ring of R entries between them, so that the
+// latency of the walk (words in shared memory, lists in global memory) is not
+// that of the loads.
+//
+//   walker:  for tile of this block: for document of the tile:
+//              post begin, with the words of the tile
+//              walk the streams; each chunk: post (row, n, code, key)
+//              post end
+//            post quit
+//   loader:  until quit, for each entry:
+//              begin: wait qEmpty; Q -> smem; copy the tile's words; qFull
+//              chunk: wait kEmpty; chunk words; K -> smem, kFull
+//                     V of the chunk before: wait vEmpty; V -> smem, vFull
+//              end:   wait kEmpty; chunk words = end; kFull; the last V
+//
+// A chunk's values follow the next chunk's keys: their stage is the later one
+// to come free, and keys should not wait for it.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -13,11 +28,93 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
-HopperKernel::Stage HopperKernel::stageOf(Value number) {
-  if (stages == 1)
-    return {p.c(0), p.bitAnd(number, 1)};
-  return {p.rem(number, stages), p.bitAnd(p.div(number, stages), 1)};
+/// Codes of entries and chunks that are no (stream, case).
+enum : int32_t { kEnd = -1, kBegin = -2, kQuit = -3 };
+
+HopperKernel::Stage HopperKernel::stageOf(Value number, int32_t count) {
+  return {p.rem(number, count), p.bitAnd(p.div(number, count), 1)};
 }
+
+void HopperKernel::waitEmpty(int32_t ring, const Stage &stage) {
+  p.barrierWait(address(ring, stage.index, 8), p.bitXor(stage.parity, p.c(1)));
+}
+
+//===----------------------------------------------------------------------===//
+// Walker
+//===----------------------------------------------------------------------===//
+
+/// post(scratch, row, n, code, key): one more entry; with the words of the
+/// tile, if it begins one.
+func::FuncOp HopperKernel::emitPost() {
+  return e.function(
+      named("post"), {e.ptr(), e.i32(), e.i32(), e.i32(), e.i32()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        shared = emitShared();
+        Value scratch = args[0];
+        Value number = p.loadShared(e.i32(), address(offPosted));
+        p.storeShared(p.add(number, 1), address(offPosted));
+        Stage at = stageOf(number, kEntries);
+        waitEmpty(entryEmpty(), at);
+        for (int k = 0; k < 4; ++k)
+          p.storeShared(args[1 + k],
+                        p.add(address(offEntries, at.index, 16), 4 * k));
+        e.ifThen(p.eq(args[3], p.c(kBegin)), [&] {
+          Value words = address(offPending, at.index, tileBytes());
+          for (int64_t k = 0; k < tileWords(); ++k)
+            p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+        });
+        p.barrierArrive(address(entryFull(), at.index, 8));
+        return {};
+      });
+}
+
+/// load(scratch, key, n): what `process` does with a chunk.
+func::FuncOp HopperKernel::emitLoadChunk(size_t s, int caseIndex) {
+  return e.function(named("load_" + Twine(s) + "_" + Twine(caseIndex + 1)),
+                    {e.ptr(), e.i64(), e.i64()}, {},
+                    [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                      Value row =
+                          e.add(args[1], stream(args[0], s, cpu::kKeyBase));
+                      e.call(post, {args[0], p.narrow(row), p.narrow(args[2]),
+                                    p.c(int32_t(s) | (caseIndex + 1) << 8),
+                                    p.narrow(args[1])});
+                      return {};
+                    });
+}
+
+/// pass(scratch): one tile, or the part of it that lies in one document.
+func::FuncOp HopperKernel::emitPass() {
+  return e.function(named("pass"), {e.ptr()}, {},
+                    [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                      Value scratch = args[0], zero = p.c(0);
+                      e.call(post, {scratch, zero, zero, p.c(kBegin), zero});
+                      for (cpu::StreamCode &stream : streams)
+                        e.call(stream.walk, {scratch});
+                      e.call(post, {scratch, zero, zero, p.c(kEnd), zero});
+                      return {};
+                    });
+}
+
+void HopperKernel::emitWalker(func::FuncOp pass) {
+  Value scratch = LLVM::AddrSpaceCastOp::create(
+      builder, e.loc, e.ptr(),
+      LLVM::IntToPtrOp::create(
+          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+          address(offWalk)));
+  p.storeShared(p.c(0), address(offPosted));
+  setFrame(scratch, cpu::kSplit, e.c(0));
+  setFrame(scratch, cpu::kSplits, e.c(1));
+  e.loop(p.wide(p.special("ctaid.x")), units, p.wide(p.special("nctaid.x")),
+         [&](Value tile) {
+           emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
+         });
+  Value zero = p.c(0);
+  e.call(post, {scratch, zero, zero, p.c(kQuit), zero});
+}
+
+//===----------------------------------------------------------------------===//
+// Loader
+//===----------------------------------------------------------------------===//
 
 void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
                             int32_t chunks, Value map, Value row, Value head,
@@ -27,112 +124,117 @@ void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
                {p.c(64 * k), row, head, batch}, barrierAt);
 }
 
-/// load(scratch, key, n): announces a chunk and loads it.
-func::FuncOp HopperKernel::emitLoadChunk(size_t s, int caseIndex) {
-  return e.function(
-      named("load_" + Twine(s) + "_" + Twine(caseIndex + 1)),
-      {e.ptr(), e.i64(), e.i64()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
-        Value scratch = args[0], key = args[1], n = args[2];
-        Value outer = shared;
-        shared = p.narrow(e.loadI64(e.at(scratch, wordShared), 0));
-        auto word = [&](int64_t at) { return e.at(scratch, at); };
-        auto next = [&](int64_t at) -> Stage {
-          Value number = e.loadI64(word(at), 0);
-          e.storeI64(e.add(number, 1), word(at), 0);
-          return stageOf(p.narrow(number));
-        };
-        Value row = p.narrow(e.add(key, stream(scratch, s, cpu::kKeyBase)));
-        Value head = p.narrow(frame(scratch, cpu::kKvHead));
-        Value batch = p.narrow(frame(scratch, cpu::kBatch));
-        Value flip = p.c(1);
-        Stage k = next(wordKeys);
-        p.barrierWait(address(keyEmpty(), k.index, 8),
-                      p.bitXor(k.parity, flip));
-        Value words = address(offChunk, k.index, 16);
-        p.storeShared(p.narrow(key), words);
-        p.storeShared(p.narrow(n), p.add(words, 4));
-        p.storeShared(p.c(int32_t(s) | (caseIndex + 1) << 8), p.add(words, 8));
-        Value full = address(keyFull(0), k.index, 8);
-        p.barrierExpect(full, keyBytes);
-        emitLoad(full, address(offKeys, k.index, keyBytes), keys, keyChunks,
-                 e.asPtr(e.loadI64(word(wordMaps), 1 + 2 * s)), row, head,
-                 batch);
-        Stage v = next(wordValues);
-        p.barrierWait(address(valueEmpty(), v.index, 8),
-                      p.bitXor(v.parity, flip));
-        full = address(valueFull(), v.index, 8);
-        p.barrierExpect(full, valueBytes);
-        emitLoad(full, address(offValues, v.index, valueBytes), keys,
-                 valueChunks, e.asPtr(e.loadI64(word(wordMaps), 2 + 2 * s)),
-                 row, head, batch);
-        shared = outer;
-        return {};
-      });
-}
-
-/// pass(scratch): one tile, or the part of it that lies in one document.
-func::FuncOp HopperKernel::emitPass() {
-  return e.function(
-      named("pass"), {e.ptr()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
-        Value scratch = args[0];
-        Value outer = shared;
-        shared = p.narrow(e.loadI64(e.at(scratch, wordShared), 0));
-        auto takeNumber = [&](int64_t at) -> Value {
-          Value number = e.loadI64(e.at(scratch, at), 0);
-          e.storeI64(e.add(number, 1), e.at(scratch, at), 0);
-          return p.narrow(number);
-        };
-        Value queryFull = address(barrier(kQueryFull));
-        Value number = takeNumber(wordPasses);
-        p.barrierWait(address(barrier(kQueryEmpty)),
-                      p.bitXor(p.bitAnd(number, 1), p.c(1)));
-        for (int64_t k = 0; k < tileWords(); ++k)
-          p.storeShared(e.loadI64(scratch, k), address(offTile + 8 * k));
-        p.barrierExpect(queryFull, rows * 128 * keyChunks);
-        Value row = p.narrow(
-            e.add(frame(scratch, cpu::kRow0), frame(scratch, cpu::kQueryBase)));
-        emitLoad(queryFull, address(offQuery), rows, keyChunks,
-                 e.asPtr(e.loadI64(e.at(scratch, wordMaps), 0)), row,
-                 p.narrow(frame(scratch, cpu::kHead)),
-                 p.narrow(frame(scratch, cpu::kBatch)));
-        for (cpu::StreamCode &stream : streams)
-          e.call(stream.walk, {scratch});
-        // The end of the pass takes a stage of keys.
-        Stage k = stageOf(takeNumber(wordKeys));
-        p.barrierWait(address(keyEmpty(), k.index, 8),
-                      p.bitXor(k.parity, p.c(1)));
-        p.storeShared(p.c(-1), p.add(address(offChunk, k.index, 16), 8));
-        p.barrierArrive(address(keyFull(0), k.index, 8));
-        shared = outer;
-        return {};
-      });
-}
-
-void HopperKernel::emitProducer(func::FuncOp pass) {
-  Value scratch = LLVM::AddrSpaceCastOp::create(
-      builder, e.loc, e.ptr(),
-      LLVM::IntToPtrOp::create(
-          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-          address(offWalk)));
-  auto setWord = [&](int64_t at, Value value, int64_t index = 0) {
-    e.storeI64(value, e.at(scratch, at), index);
+void HopperKernel::emitLoader() {
+  Type i32 = e.i32();
+  Value zero = p.c(0);
+  // The map of keys (0) or values (1) of the stream in a code.
+  auto mapOf = [&](Value code, int which) {
+    Value map = mapPointers[1 + which];
+    for (size_t s = 1; s < streams.size(); ++s)
+      map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)),
+                     mapPointers[1 + 2 * s + which], map);
+    return map;
   };
-  setWord(wordShared, arith::ExtUIOp::create(builder, e.loc, e.i64(), shared));
-  for (int64_t word : {wordPasses, wordKeys, wordValues})
-    setWord(word, e.c(0));
-  for (auto [k, map] : llvm::enumerate(mapPointers))
-    setWord(wordMaps, e.asInt(map), k);
-  setFrame(scratch, cpu::kSplit, e.c(0));
-  setFrame(scratch, cpu::kSplits, e.c(1));
-  e.loop(p.wide(p.special("ctaid.x")), units, p.wide(p.special("nctaid.x")),
-         [&](Value tile) {
-           emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
-         });
-  Value number = p.narrow(e.loadI64(e.at(scratch, wordPasses), 0));
+  enum { kNumber, kPass, kKey, kValue, kRow, kCode, kHead, kBatch, kCounts };
+  auto loop = scf::WhileOp::create(
+      builder, e.loc, SmallVector<Type>(kCounts, i32),
+      Values{zero, zero, zero, zero, p.c(-1), zero, zero, zero});
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Type> types(kCounts, i32);
+  SmallVector<Location> locs(kCounts, e.loc);
+  Block *before = builder.createBlock(&loop.getBefore(), {}, types, locs);
+  ValueRange state = before->getArguments();
+  Stage entry = stageOf(state[kNumber], kEntries);
+  p.barrierWait(address(entryFull(), entry.index, 8), entry.parity);
+  Value words = address(offEntries, entry.index, 16);
+  Value code = p.loadShared(i32, p.add(words, 8));
+  Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
+                                     code, p.c(kQuit));
+  scf::ConditionOp::create(builder, e.loc, more, state);
+
+  Block *after = builder.createBlock(&loop.getAfter(), {}, types, locs);
+  state = after->getArguments();
+  entry = stageOf(state[kNumber], kEntries);
+  words = address(offEntries, entry.index, 16);
+  Value row = p.loadShared(i32, words);
+  Value n = p.loadShared(i32, p.add(words, 4));
+  code = p.loadShared(i32, p.add(words, 8));
+  Value key = p.loadShared(i32, p.add(words, 12));
+  auto taken = [&] { p.barrierArrive(address(entryEmpty(), entry.index, 8)); };
+
+  auto kind =
+      scf::IfOp::create(builder, e.loc, types, p.eq(code, p.c(kBegin)), true);
+  builder.setInsertionPointToStart(kind.thenBlock());
+  {
+    Value tile = address(offPending, entry.index, tileBytes());
+    auto tileWord = [&](int64_t word) {
+      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * word)));
+    };
+    Value full = address(barrier(kQueryFull));
+    p.barrierWait(address(barrier(kQueryEmpty)),
+                  p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
+    // Bytes are expected before they can arrive, and this thread arrives last.
+    p.barrierExpectOnly(full, rows * 128 * keyChunks);
+    Value batch = tileWord(cpu::kBatch);
+    emitLoad(full, address(offQuery), rows, keyChunks, mapPointers[0],
+             p.add(tileWord(cpu::kRow0), tileWord(cpu::kQueryBase)),
+             tileWord(cpu::kHead), batch);
+    for (int64_t k = 0; k < tileWords(); ++k)
+      p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),
+                    address(offTile + 8 * k));
+    p.barrierArrive(full);
+    Value head = tileWord(cpu::kKvHead);
+    taken();
+    Values next(state);
+    next[kNumber] = p.add(state[kNumber], 1);
+    next[kPass] = p.add(state[kPass], 1);
+    next[kHead] = head;
+    next[kBatch] = batch;
+    scf::YieldOp::create(builder, e.loc, next);
+  }
+  builder.setInsertionPointToStart(kind.elseBlock());
+  {
+    taken();
+    Stage k = stageOf(state[kKey], stages);
+    waitEmpty(keyEmpty(), k);
+    Value chunk = address(offChunk, k.index, 16);
+    p.storeShared(key, chunk);
+    p.storeShared(n, p.add(chunk, 4));
+    p.storeShared(code, p.add(chunk, 8));
+    Value full = address(keyFull(0), k.index, 8);
+    Value isEnd = p.eq(code, p.c(kEnd));
+    e.ifThen(
+        isEnd, [&] { p.barrierArrive(full); },
+        [&] {
+          p.barrierExpect(full, keyBytes);
+          emitLoad(full, address(offKeys, k.index, keyBytes), keys, keyChunks,
+                   mapOf(code, 0), row, state[kHead], state[kBatch]);
+        });
+    Value pending = p.lt(p.c(-1), state[kRow]);
+    e.ifThen(pending, [&] {
+      Stage v = stageOf(state[kValue], stages);
+      waitEmpty(valueEmpty(), v);
+      Value full = address(valueFull(), v.index, 8);
+      p.barrierExpect(full, valueBytes);
+      emitLoad(full, address(offValues, v.index, valueBytes), keys, valueChunks,
+               mapOf(state[kCode], 1), state[kRow], state[kHead],
+               state[kBatch]);
+    });
+    Values next(state);
+    next[kNumber] = p.add(state[kNumber], 1);
+    next[kKey] = p.add(state[kKey], 1);
+    Value one = p.select(pending, p.c(1), zero);
+    next[kValue] = arith::AddIOp::create(builder, e.loc, state[kValue], one);
+    next[kRow] = p.select(isEnd, p.c(-1), row);
+    next[kCode] = code;
+    scf::YieldOp::create(builder, e.loc, next);
+  }
+  builder.setInsertionPointAfter(kind);
+  scf::YieldOp::create(builder, e.loc, kind.getResults());
+
+  builder.setInsertionPointAfter(loop);
   p.barrierWait(address(barrier(kQueryEmpty)),
-                p.bitXor(p.bitAnd(number, 1), p.c(1)));
+                p.bitXor(p.bitAnd(loop.getResult(kPass), 1), p.c(1)));
   p.storeShared(e.c(-1), address(offTile));
   p.barrierArrive(address(barrier(kQueryFull)));
 }

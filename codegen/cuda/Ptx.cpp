@@ -136,6 +136,10 @@ Values Ptx::ptx(const Twine &text, ArrayRef<Type> outputs, ValueRange tied,
   return values;
 }
 
+Values Ptx::anchor(ValueRange values, StringRef what) {
+  return ptx("// " + what, SmallVector<Type>(values.getTypes()), values, {});
+}
+
 //===----------------------------------------------------------------------===//
 // Threads and shared memory
 //===----------------------------------------------------------------------===//
@@ -196,6 +200,11 @@ void Ptx::barrierArriveIf(Value cond, Value address) {
 }
 void Ptx::barrierExpect(Value address, int32_t bytes) {
   ptx("mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], " + Twine(bytes) +
+          ";",
+      {}, {}, {address});
+}
+void Ptx::barrierExpectOnly(Value address, int32_t bytes) {
+  ptx("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], " + Twine(bytes) +
           ";",
       {}, {}, {address});
 }

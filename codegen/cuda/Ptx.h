@@ -74,6 +74,8 @@ public:
   void barrierArrive(Value address);
   void barrierArriveIf(Value cond, Value address);
   void barrierExpect(Value address, int32_t bytes);
+  /// The same without arriving.
+  void barrierExpectOnly(Value address, int32_t bytes);
   /// Waits until the phase of `parity` (i32) has completed.
   void barrierWait(Value address, Value parity);
 
@@ -106,6 +108,9 @@ public:
 
   /// 2 or 4 registers: matrices of 8 x 8 to the rows the lanes name.
   void storeMatrices(Value address, ValueRange registers);
+
+  /// The same values, computed by here: nothing moves their making down.
+  Values anchor(ValueRange values, llvm::StringRef what);
 
   /// Inline PTX: `outputs` first, then `tied` (to the first outputs), then
   /// `inputs`. Nothing moves across it in memory, unless it is `pure`: a
