@@ -25,6 +25,8 @@ struct CpuTarget {
   bool fma;                 ///< fused multiply-add in one instruction
   bool f16Convert;          ///< f16 <-> f32 in one instruction
   bool scalef;              ///< x * 2^n in one instruction
+  /// 2^x and log2 x of a scalar in one instruction: code for a CUDA thread.
+  bool ex2 = false;
 };
 
 struct CudaTarget {

@@ -112,7 +112,19 @@ Value Emitter::fmaxRaw(Value a, Value x) {
   return select(greater, a, x);
 }
 
+/// An NVPTX intrinsic on the one lane of a vector.
+static Value onLane(Emitter &e, StringRef name, Value x) {
+  Value lane = vector::ExtractOp::create(e.b, e.loc, x, ArrayRef<int64_t>{0});
+  return e.splat(LLVM::CallIntrinsicOp::create(e.b, e.loc, e.f32(),
+                                               e.b.getStringAttr(name),
+                                               ValueRange(lane))
+                     .getResult(0));
+}
+
 Value Emitter::exp2(Value x, float c) {
+  if (target.ex2)
+    return onLane(*this, "llvm.nvvm.ex2.approx.ftz.f32",
+                  c == 1.0f ? x : fmul(x, splat(c)));
   // c x = n + f, |f| <= 1/2; 2^f by a polynomial with p(0) = 1.
   auto poly = [&](Value f) {
     const float k[] = {0.001326472731f, 0.009671512991f, 0.05550733581f,
@@ -161,6 +173,8 @@ Value Emitter::exp2(Value x, float c) {
 }
 
 Value Emitter::log2(Value x) {
+  if (target.ex2)
+    return onLane(*this, "llvm.nvvm.lg2.approx.ftz.f", x);
   // x = 2^e * m with m in [sqrt(1/2), sqrt(2)); log2 m = 2/ln2 atanh(t).
   VectorType vecF = vec(f32()), vecI = vec(i32());
   auto ci = [&](int32_t v) -> Value {

@@ -204,6 +204,8 @@ void HopperKernel::emitConsumer() {
     chunkKey = p.loadShared(i32, words);
     chunkCount = p.loadShared(i32, p.add(words, 4));
     chunkCode = p.loadShared(i32, p.add(words, 8));
+    // One lane gives the stage back for all.
+    p.syncWarp();
   };
 
   auto tiles = scf::WhileOp::create(builder, e.loc, TypeRange{i32, i32, i32},

@@ -16,8 +16,8 @@ using namespace filigree;
 using namespace filigree::cuda;
 
 /// Scalar code: what the walk and the bodies are emitted for.
-static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",   1,
-                                      64,       true, false, false};
+static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
+                                      true,     true, false, /*ex2=*/true};
 
 /// Most dynamic shared memory of a block.
 static constexpr int32_t kSharedLimit = 227 * 1024;
@@ -180,7 +180,9 @@ CudaEntryPoints HopperKernel::emitDevice() {
   entries.threads = 128 * (1 + warpgroups);
   entries.sharedBytes = sharedBytes;
   entries.ctasPerMultiprocessor = 1;
-  entries.persistent = true;
+  // A fixed share of tiles a CTA would leave some of them idle where rows
+  // differ in length: the hardware hands tiles out as CTAs end.
+  entries.persistent = false;
   entries.maps = maps;
   entries.units = named("units");
   entries.workspaceBytes = named("workspace_bytes");
