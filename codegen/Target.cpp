@@ -33,7 +33,7 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
 }
 
 static constexpr CudaTarget kCudaTargets[] = {
-    {"sm_90a", 90, true, "sm_90a", "+ptx87", 40, 232},
+    {"sm_90a", 90, true, "sm_90a", "+ptx87", {40, 56}, {232, 152}},
 };
 
 llvm::ArrayRef<CudaTarget> filigree::getCudaTargets() { return kCudaTargets; }

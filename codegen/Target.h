@@ -35,8 +35,9 @@ struct CudaTarget {
   bool exact;               ///< runs on exactly that capability
   llvm::StringRef cpu;      ///< LLVM's -mcpu and ptxas' -arch
   llvm::StringRef features; ///< LLVM's -mattr: the PTX version
-  int producerRegisters;    ///< a thread, of the warps that load
-  int consumerRegisters;    ///< a thread, of the warps that compute
+  /// Registers of a thread that loads and of one that computes, with two and
+  /// three warpgroups that compute.
+  int producerRegisters[2], consumerRegisters[2];
 };
 
 /// Ascending arch.

@@ -44,6 +44,9 @@ constexpr int64_t kGatherBelow = 512;
 /// of 64 rows of values and of a chunk of scores.
 constexpr int64_t kCudaRows = 128;
 constexpr int64_t kCudaChunk = 128;
+constexpr int64_t kCudaTallRows = 192;
+constexpr int64_t kCudaTallChunk = 96; // 152 registers a thread
+constexpr int64_t kCudaNarrow = 64; // head sizes that leave registers for them
 constexpr int64_t kCudaWideChunk = 64; // values of more than 128 dimensions
 
 class ChooseSchedule
@@ -53,7 +56,7 @@ public:
 
 private:
   void chooseForCuda(tile::KernelOp kernel) {
-    int64_t commonRows = 0, commonKeys = 0, valueDim = 0;
+    int64_t commonRows = 0, commonKeys = 0, keyDim = 0, valueDim = 0;
     kernel.walk([&](tile::StreamOp stream) {
       for (size_t list = 0; list < stream.getBlocks().size(); list += 2) {
         commonRows = std::gcd(commonRows, stream.getBlocks()[list]);
@@ -61,12 +64,21 @@ private:
       }
       auto type = cast<RankedTensorType>(stream.getValue().getType());
       valueDim = std::max(valueDim, type.getDimSize(3));
+      auto keyType = cast<RankedTensorType>(stream.getKey().getType());
+      keyDim = std::max(keyDim, keyType.getDimSize(3));
     });
     int64_t rows = std::gcd(kCudaRows, commonRows);
     int64_t chunk = valueDim > 128 ? kCudaWideChunk : kCudaChunk;
-    std::string reason =
-        "two warpgroups of 64 rows; values of " + std::to_string(valueDim) +
-        " dimensions leave registers for chunks of " + std::to_string(chunk);
+    std::string reason = "two warpgroups of 64 rows";
+    if (std::max(keyDim, valueDim) <= kCudaNarrow && commonRows == 0) {
+      // Little to multiply a pair: a third warpgroup hides exponentials.
+      rows = kCudaTallRows;
+      chunk = kCudaTallChunk;
+      reason = "three warpgroups of 64 rows";
+    }
+    reason += "; values of " + std::to_string(valueDim) +
+              " dimensions leave registers for chunks of " +
+              std::to_string(chunk);
     if (commonKeys % chunk != 0 && commonKeys % 16 == 0) {
       chunk = std::gcd(chunk, commonKeys);
       reason += "; blocks of the lists, for " + std::to_string(chunk);

@@ -47,6 +47,10 @@ LogicalResult HopperKernel::verify() {
   };
   if (!keyType.isBF16() && !keyType.isF16())
     return refuse("keys of type bf16 or f16", keyType);
+  for (cpu::StreamCode &stream : streams)
+    for (Value tensor : {stream.op.getKey(), stream.op.getValue()})
+      if (Type type = getElementTypeOrSelf(tensor.getType()); type != keyType)
+        return refuse("keys and values of one type", type);
   for (Type type : {queryType, outputType})
     if (type != keyType)
       return refuse("queries and outputs of the keys' type", type);
@@ -208,12 +212,14 @@ CudaEntryPoints HopperKernel::emitDevice() {
   e.ifThen(
       p.lt(warpOfBlock, p.c(4)),
       [&] {
-        p.setMaxRegisters(cuda.producerRegisters, /*increase=*/false);
+        p.setMaxRegisters(cuda.producerRegisters[warpgroups > 2],
+                          /*increase=*/false);
         e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalker(pass); });
         e.ifThen(p.eq(thread, p.c(32)), [&] { emitLoader(); });
       },
       [&] {
-        p.setMaxRegisters(cuda.consumerRegisters, /*increase=*/true);
+        p.setMaxRegisters(cuda.consumerRegisters[warpgroups > 2],
+                          /*increase=*/true);
         emitConsumer();
       });
   LLVM::ReturnOp::create(builder, e.loc, ValueRange());
