@@ -4,6 +4,7 @@
 # files of test/ (not those in a folder Inputs/) and the run.sh of every example.
 
 import os
+import shutil
 import lit.formats
 
 config.name = "filigree"
@@ -37,3 +38,8 @@ if {"avx2", "fma", "f16c"} <= set(flags):
     config.available_features.add("avx2")
 if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
     config.available_features.add("avx512")
+# Where the compiler looks for it (codegen/cuda/EmitCubin.cpp).
+if "FILIGREE_PTXAS" in os.environ:
+    config.environment["FILIGREE_PTXAS"] = os.environ["FILIGREE_PTXAS"]
+if shutil.which(os.environ.get("FILIGREE_PTXAS") or shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"):
+    config.available_features.add("ptxas")

@@ -2,11 +2,16 @@
 """check.py - compiled patterns against the float64 reference, shape by shape.
 
     check.py PATTERN... [--dims D] [--dtypes f32,bf16,f16] [--target T] [--shape B,Hq,Hkv,Nq,Nk]...
+                        [--device cuda] [--schedule POLICY,TIMING] [--value-dim D]
 
 Compiles each pattern of Inputs/patterns.attn and runs it with --check on random
 inputs of each shape; the rule by which an answer passes is the tool's
 (codegen/reference/Numerics.h). The seed is a hash of the case's name. Prints the
 number of cases; exit status 1 if one failed.
+
+With --device cuda the kernels run on the emulator of PTX behind the fake driver
+(test/lib), which also finds races, missing fences and deadlocks: no GPU and no
+ptxas is needed.
 """
 import argparse
 import os
@@ -18,6 +23,8 @@ import zlib
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(HERE, "..", "..", "build")
+os.environ["PATH"] += os.pathsep + os.path.join(BUILD, "bin")
 # batch, query heads, key heads, queries, keys
 SHAPES = [(1, 2, 1, 1, 1), (1, 2, 2, 63, 63), (2, 2, 1, 64, 64), (1, 4, 2, 65, 65), (2, 3, 1, 113, 203),
           (1, 2, 1, 1, 300), (1, 1, 1, 130, 17), (1, 6, 2, 257, 257)]
@@ -39,7 +46,7 @@ def cuts(rng, total, documents):
     return np.sort(np.int32([0, *inner, inner[0], total]))
 
 
-def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
+def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
     normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)
     made = {}
     if pattern.endswith("_of_head"):
@@ -63,7 +70,8 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
     if pattern == "sinks":
         return {"logits": normal(heads)}
     if pattern in ("two_sources", "far_positions"):
-        return {"kfar": normal(batch, kv_heads, keys // 4 + 1, dim), "vfar": normal(batch, kv_heads, keys // 4 + 1, dim)}
+        return {"kfar": normal(batch, kv_heads, keys // 4 + 1, dim),
+                "vfar": normal(batch, kv_heads, keys // 4 + 1, value_dim)}
     # Rows and columns of a block, heads of the list.
     lists = {"lists": [("keep", 32, 16, kv_heads)], "two_lists": [("keep", 32, 16, heads), ("drop", 32, 64, 1)],
              "uneven_lists": [("keep", 128, 16, heads), ("drop", 96, 64, 1)], "low_lists": [("keep", 16, 64, 1)],
@@ -78,12 +86,13 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim):
     return made
 
 
-def inputs(case, pattern, shape, dim):
+def inputs(case, pattern, shape, dim, value_dim):
     batch, heads, kv_heads, queries, keys = shape
     rng = np.random.default_rng(zlib.crc32(case.encode()))
-    made = {name: rng.standard_normal((batch, h, n, dim)).astype(np.float32)
-            for name, h, n in (("q", heads, queries), ("k", kv_heads, keys), ("v", kv_heads, keys))}
-    made.update(tables(pattern, rng, *shape, dim))
+    made = {name: rng.standard_normal((batch, h, n, d)).astype(np.float32)
+            for name, h, n, d in (("q", heads, queries, dim), ("k", kv_heads, keys, dim),
+                                  ("v", kv_heads, keys, value_dim))}
+    made.update(tables(pattern, rng, *shape, dim, value_dim))
     return made
 
 
@@ -94,50 +103,84 @@ def make_huge(arrays):
     arrays["k"] = np.round(arrays["k"] * 16) / 16
 
 
-def run(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def run(*command, env=None):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          env=dict(os.environ, **(env or {})))
     return done.returncode, done.stdout
+
+
+class Kernels:
+    """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
+
+    def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False):
+        self.artifact, self.data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
+        self.target, self.device, self.schedule, self.huge = target, device, schedule, huge
+        self.passed = self.failed = 0
+        self.env = {}
+        if device == "cuda":
+            self.target = "cuda:sm_90a"
+            ptx = os.path.join(folder, "a.ptx")
+            # A tile's words are copied whole, those that its pattern does not use too.
+            self.env = {"FILIGREE_EMULATE_UNWRITTEN": "1",
+                        "FILIGREE_PTXAS": os.path.join(HERE, "..", "lib", "ptx-emulator", "keep_ptx.sh"),
+                        "FILIGREE_KEEP_PTX": ptx, "FILIGREE_EMULATE_PTX": ptx,
+                        "FILIGREE_LIBCUDA": os.path.join(BUILD, "test", "lib", "fake-cuda", "libcuda.so.1"),
+                        "FAKE_CUDA_PLUGIN": os.path.join(BUILD, "test", "lib", "ptx-emulator",
+                                                         "filigree_emulating_plugin.so")}
+
+    def compile(self, pattern, dtype, dim, value_dim=None):
+        status, text = run("filigree", "compile", os.path.join(HERE, "Inputs", "patterns.attn"), "--pattern", pattern,
+                           "--target", self.target, "--dtype", dtype, "--head-dim", str(dim),
+                           *(["--value-dim", str(value_dim)] if value_dim else []), "-o", self.artifact, env=self.env)
+        if status:
+            print(f"{pattern} {dtype} d{dim}: does not compile\n{text}", flush=True)
+            self.failed += 1
+        return status == 0
+
+    def check(self, pattern, dtype, dim, shape, value_dim=None):
+        if pattern in ("documents", "gaps"):
+            shape = (1, *shape[1:])
+        case = f"{pattern} {dtype} d{dim} {shape}"
+        arrays = inputs(case, pattern, shape, dim, value_dim or dim)
+        if self.huge:
+            make_huge(arrays)
+        np.savez(self.data, **arrays)
+        schedule = f"{self.schedule},{zlib.crc32(case.encode()) % 1000}"
+        status, text = run("filigree", "run", self.artifact, "--in", self.data, "--cast", "--check", "--device",
+                           self.device, env=dict(self.env, FILIGREE_EMULATE_SCHEDULE=schedule))
+        self.passed += status == 0
+        self.failed += status != 0
+        if status:
+            print(f"{case}: exit status {status}\n{text}", flush=True)
+
+    def report(self):
+        print(f"{self.passed} cases agree, {self.failed} do not")
+        return 1 if self.failed or not self.passed else 0
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="+")
     parser.add_argument("--dims", default="64")
-    parser.add_argument("--dtypes", default="f32,bf16,f16")
+    parser.add_argument("--dtypes", help="f32,bf16,f16; on cuda bf16,f16")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--schedule", default="random,random", help="of the emulator: who runs next, when copies land")
+    parser.add_argument("--value-dim", type=int)
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
                         help="instead of the usual ones")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
     options = parser.parse_args()
-    os.environ["PATH"] += os.pathsep + os.path.join(HERE, "..", "..", "build", "bin")
-    passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        artifact, data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
+        kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge)
+        dtypes = options.dtypes or ("bf16,f16" if options.device == "cuda" else "f32,bf16,f16")
         for pattern in options.patterns:
             for dim in map(int, options.dims.split(",")):
-                for dtype in options.dtypes.split(","):
-                    status, text = run("filigree", "compile", os.path.join(HERE, "Inputs", "patterns.attn"), "--pattern",
-                                       pattern, "--target", options.target, "--dtype", dtype, "--head-dim", str(dim),
-                                       "-o", artifact)
-                    if status:
-                        print(f"{pattern} {dtype} d{dim}: does not compile\n{text}")
-                        failed += 1
-                        continue
-                    for shape in options.shape or SHAPES:
-                        if pattern in ("documents", "gaps"):
-                            shape = (1, *shape[1:])
-                        case = f"{pattern} {dtype} d{dim} {shape}"
-                        arrays = inputs(case, pattern, shape, dim)
-                        if options.huge:
-                            make_huge(arrays)
-                        np.savez(data, **arrays)
-                        status, text = run("filigree", "run", artifact, "--in", data, "--cast", "--check")
-                        passed += status == 0
-                        failed += status != 0
-                        if status:
-                            print(f"{case}: exit status {status}\n{text}")
-    print(f"{passed} cases agree, {failed} do not")
-    return 1 if failed or not passed else 0
+                for dtype in dtypes.split(","):
+                    if kernels.compile(pattern, dtype, dim, options.value_dim):
+                        for shape in options.shape or SHAPES:
+                            kernels.check(pattern, dtype, dim, shape, options.value_dim)
+        return kernels.report()
 
 
 if __name__ == "__main__":
