@@ -130,7 +130,8 @@ public:
                             sizeof(fil_abi_tensor_map)));
     return record({i32(sizeof(fil_abi_launch)), i32(launch.threads),
                    i32(launch.sharedBytes), i32(launch.ctasPerSm),
-                   i32(launch.persistent ? FIL_ABI_LAUNCH_PERSISTENT : 0),
+                   i32((launch.persistent ? FIL_ABI_LAUNCH_PERSISTENT : 0) |
+                       (launch.zeroed ? FIL_ABI_LAUNCH_ZEROED : 0)),
                    i32(maps.size()), text(launch.function), array(maps),
                    function(launch.units)},
                   sizeof(fil_abi_launch));

@@ -25,7 +25,7 @@ struct CudaLaunch {
   std::string function;
   std::string units; ///< host function, of one of the linked objects
   uint32_t threads = 0, sharedBytes = 0, ctasPerSm = 1;
-  bool persistent = false;
+  bool persistent = false, zeroed = false;
   llvm::SmallVector<fil_abi_tensor_map> tensorMaps; ///< `size` is filled in
 };
 

@@ -147,6 +147,7 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
   launch.sharedBytes = entries.sharedBytes;
   launch.ctasPerSm = entries.ctasPerMultiprocessor;
   launch.persistent = entries.persistent;
+  launch.zeroed = entries.zeroed;
   launch.tensorMaps = entries.maps;
   code.launches.push_back(launch);
   result.kernel.cuda.push_back(code);

@@ -179,9 +179,12 @@ typedef struct fil_abi_tensor_map {
 } fil_abi_tensor_map;
 
 enum { /* fil_abi_launch.flags */
-  FIL_ABI_LAUNCH_PERSISTENT = 1u << 0 /* CTAs = min(units, SMs * ctas_per_sm),
-                                         else CTAs = units */
+  FIL_ABI_LAUNCH_PERSISTENT = 1u << 0, /* CTAs = min(units, SMs * ctas_per_sm),
+                                          else CTAs = units */
+  FIL_ABI_LAUNCH_ZEROED = 1u << 1 /* the first FIL_ABI_ZEROED_BYTES of the
+                                     workspace are 0 as the launch begins */
 };
+enum { FIL_ABI_ZEROED_BYTES = 128 };
 
 /* One function on the device. Launches of a run follow each other on its
  * stream. Parameters of the function, in order, each at its own alignment:

@@ -437,7 +437,8 @@ fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
                   "multiprocessor, but found %u",
                   i, label.str(), launch.ctas_per_sm);
     if (launch.shared_bytes > (1u << 20) ||
-        (launch.flags & ~uint32_t(FIL_ABI_LAUNCH_PERSISTENT)))
+        (launch.flags &
+         ~uint32_t(FIL_ABI_LAUNCH_PERSISTENT | FIL_ABI_LAUNCH_ZEROED)))
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of %s to have at most 2^20 shared bytes "
                   "and known flags, but found %u and %#x",

@@ -184,9 +184,7 @@ CudaEntryPoints HopperKernel::emitDevice() {
   entries.threads = 128 * (1 + warpgroups);
   entries.sharedBytes = sharedBytes;
   entries.ctasPerMultiprocessor = 1;
-  // A fixed share of tiles a CTA would leave some of them idle where rows
-  // differ in length: the hardware hands tiles out as CTAs end.
-  entries.persistent = false;
+  entries.persistent = entries.zeroed = true; // tiles are drawn one by one
   entries.maps = maps;
   entries.units = named("units");
   entries.workspaceBytes = named("workspace_bytes");
@@ -198,6 +196,7 @@ CudaEntryPoints HopperKernel::emitDevice() {
   for (size_t k = 0; k < maps.size(); ++k)
     mapPointers.push_back(body->getArgument(k));
   slots = body->getArgument(maps.size());
+  workspace = body->getArgument(maps.size() + 1);
   units = body->getArgument(maps.size() + 2);
   shared = emitShared();
   Value thread = p.special("tid.x");
@@ -232,7 +231,9 @@ void HopperKernel::emitHost(const CudaEntryPoints &entries) {
                return {tileCount(args[0])};
              });
   e.function(entries.workspaceBytes, {e.ptr(), e.i64()}, {e.i64()},
-             [&](ArrayRef<Value>) -> SmallVector<Value> { return {e.c(0)}; });
+             [&](ArrayRef<Value>) -> SmallVector<Value> {
+               return {e.c(FIL_ABI_ZEROED_BYTES)};
+             });
 }
 
 FailureOr<CudaEntryPoints> cuda::emitKernel(tile::KernelOp kernel,

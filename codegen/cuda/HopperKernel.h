@@ -126,7 +126,8 @@ private:
   Value shared; ///< i32: start of dynamic shared memory
   Value slots;  ///< generic pointer
   Values mapPointers;
-  Value units; ///< i64
+  Value workspace; ///< word 0 counts the tiles drawn
+  Value units;     ///< i64
   // Of a consumer.
   Value lane, warp, group;     ///< i32; warp in the warpgroup, consumer group
   Value rowInTile, columnPair; ///< of accumulator element 0

@@ -7,7 +7,7 @@
 // latency of the walk (words in shared memory, lists in global memory) is not
 // that of the loads.
 //
-//   walker:  for tile of this block: for document of the tile:
+//   walker:  for tile drawn from the counter: for document of the tile:
 //              post begin, with the words of the tile
 //              walk the streams; each chunk: post (row, n, code, key)
 //              post end
@@ -102,12 +102,24 @@ void HopperKernel::emitWalker(func::FuncOp pass) {
           builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
           address(offWalk)));
   p.storeShared(p.c(0), address(offPosted));
+  // Of the words that go with a tile, not every pattern writes all.
+  for (int64_t k = 0; k < tileWords(); ++k)
+    e.storeI64(e.c(0), scratch, k);
   setFrame(scratch, cpu::kSplit, e.c(0));
   setFrame(scratch, cpu::kSplits, e.c(1));
-  e.loop(p.wide(p.special("ctaid.x")), units, p.wide(p.special("nctaid.x")),
-         [&](Value tile) {
-           emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
-         });
+  // A tile is drawn when the one before is walked, a ring of chunks before it
+  // is computed: its latency is hidden, and no tile is kept for a busy CTA.
+  auto draw = [&]() -> Value {
+    return LLVM::AtomicRMWOp::create(builder, e.loc, LLVM::AtomicBinOp::add,
+                                     workspace, e.c(1),
+                                     LLVM::AtomicOrdering::monotonic);
+  };
+  e.whileLoop(
+      {draw()}, [&](ValueRange tile) { return e.lt(tile[0], units); },
+      [&](ValueRange tile) -> SmallVector<Value> {
+        emitLocate(scratch, slots, tile[0], [&] { e.call(pass, {scratch}); });
+        return {draw()};
+      });
   Value zero = p.c(0);
   e.call(post, {scratch, zero, zero, p.c(kQuit), zero});
 }

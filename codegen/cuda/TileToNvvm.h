@@ -22,7 +22,7 @@ struct CudaEntryPoints {
   std::string function;              ///< in the image
   std::string units, workspaceBytes; ///< on the host
   uint32_t threads, sharedBytes, ctasPerMultiprocessor;
-  bool persistent;
+  bool persistent, zeroed;
   llvm::SmallVector<fil_abi_tensor_map> maps;
 };
 

@@ -69,6 +69,13 @@ fil_status planRun(const fil_abi_kernel &kernel, const int64_t *slots,
                 "expected kernel `%s` to need 0 to 2^62 bytes, but found "
                 "%" PRId64,
                 kernel.name, bytes);
+  for (uint32_t i = 0; i < code.launch_count; ++i)
+    if ((element(code.launches, i).flags & FIL_ABI_LAUNCH_ZEROED) &&
+        bytes < FIL_ABI_ZEROED_BYTES)
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected kernel `%s` to need %d bytes or more, as launch %u "
+                  "has some of them zeroed, but found %" PRId64,
+                  kernel.name, int(FIL_ABI_ZEROED_BYTES), i, bytes);
   plan.kernelOffset = options.checked ? kWordBytes : 0;
   plan.bytes = plan.kernelOffset + static_cast<size_t>(bytes);
   return FIL_OK;
@@ -254,6 +261,13 @@ static fil_status launchAll(const Ready &ready, const fil_abi_kernel &kernel,
       parameters[count++] = bound.slots;
       parameters[count++] = &workspace;
       parameters[count++] = &units;
+      if (launch.flags & FIL_ABI_LAUNCH_ZEROED) {
+        Result result = ready.driver->cuMemsetD8Async(
+            workspace, 0, FIL_ABI_ZEROED_BYTES, stream);
+        if (result != kSuccess)
+          return driverFailure(*ready.driver, result, err,
+                               "the workspace to be cleared");
+      }
       auto grid =
           static_cast<unsigned>(gridOf(launch, units, ready.prepared->device));
       Result result = ready.driver->cuLaunchKernel(

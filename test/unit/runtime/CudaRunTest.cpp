@@ -86,6 +86,29 @@ TEST_F(CudaRun, tooManyUnits) {
                "but found -1");
 }
 
+TEST_F(CudaRun, clearsWhatALaunchAsksFor) {
+  DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  std::vector<fil_arg> args = argsOf(x.dl, o.dl);
+  auto clears = [&] {
+    return std::count(world.calls.begin(), world.calls.end(),
+                      "cuMemsetD8Async");
+  };
+  EXPECT_OK(go(args, &err));
+  EXPECT_EQ(clears(), 0);
+  t.launches[1].flags = FIL_ABI_LAUNCH_ZEROED;
+  EXPECT_OK(go(args, &err));
+  EXPECT_EQ(clears(), 1) << "for the launch that asks, not for the other";
+  // Of what `first` left for `second`, 32 numbers are gone.
+  for (size_t i = 0; i < o.count; ++i)
+    ASSERT_EQ(o.data()[i], (i < 32 ? 0 : 2.0f * static_cast<float>(i)) + 3.0f);
+
+  for (fil_abi_cuda &cuda : t.cudas)
+    cuda.workspace_bytes = blend::noBytes;
+  EXPECT_FAILS(go(args, &err), FIL_BAD_ARTIFACT,
+               "expected kernel `blend` to need 128 bytes or more, as launch 1 "
+               "has some of them zeroed, but found 0");
+}
+
 TEST_F(CudaRun, allocatesAndWaitsForNothing) {
   DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
   std::vector<fil_arg> args = argsOf(x.dl, o.dl);
