@@ -109,6 +109,15 @@ def run(*command, env=None):
     return done.returncode, done.stdout
 
 
+def best_target():
+    """The instruction set that the runtime would choose: code for lesser ones need not be compiled."""
+    with open("/proc/cpuinfo") as file:
+        flags = next((set(line.split()) for line in file if line.startswith("flags")), set())
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "f16c"} <= flags:
+        return "cpu:avx512"
+    return "cpu:avx2" if {"avx2", "fma", "f16c"} <= flags else "cpu:baseline"
+
+
 class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
@@ -166,7 +175,7 @@ def main():
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--schedule", default="random,random", help="of the emulator: who runs next, when copies land")
     parser.add_argument("--value-dim", type=int)
-    parser.add_argument("--target", default="cpu")
+    parser.add_argument("--target", default=best_target(), help="default: what a run on this machine would use")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
                         help="instead of the usual ones")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
