@@ -23,7 +23,8 @@ static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
 static constexpr int32_t kSharedLimit = 227 * 1024;
 /// Bytes of a row of a tile in shared memory: 64 elements, swizzled.
 static constexpr int32_t kRowBytes = 128;
-static constexpr int32_t kChunkWords = 16; // bytes: key, n, code
+/// Bytes of the words of a chunk: key, n, code.
+static constexpr int32_t kChunkBytes = 16;
 
 HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
                            StringRef prefix, ModuleOp module)
@@ -67,7 +68,7 @@ LogicalResult HopperKernel::verify() {
 void HopperKernel::layOutShared() {
   layOutWalk();
   int32_t query = rows * kRowBytes * std::max(keyChunks, valueChunks);
-  int32_t stage = keyBytes + valueBytes + kChunkWords + 4 * 8;
+  int32_t stage = keyBytes + valueBytes + kChunkBytes + 4 * 8;
   int32_t fixed = query + layout.bytes + tileBytes() + 64 +
                   kEntries * (tileBytes() + 16 + 16) + 8 * kRings;
   stages = std::max(1, std::min(4, (kSharedLimit - fixed) / stage));
@@ -81,7 +82,7 @@ void HopperKernel::layOutShared() {
   offEntries = offPending + kEntries * tileBytes();
   offEntries = llvm::alignTo(offEntries, 16);
   offChunk = offEntries + kEntries * 16;
-  offPosted = offChunk + stages * kChunkWords;
+  offPosted = offChunk + stages * kChunkBytes;
   offBarriers = offPosted + 16;
   sharedBytes = offBarriers + 8 * (kRings + 4 * stages + 2 * kEntries);
 }

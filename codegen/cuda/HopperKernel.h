@@ -79,7 +79,7 @@ private:
   // Consumer.cpp
   void emitConsumer();
   struct State {
-    Values o, p, m, l;
+    Values o, m, l;
   };
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);

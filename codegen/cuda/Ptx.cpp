@@ -136,10 +136,6 @@ Values Ptx::ptx(const Twine &text, ArrayRef<Type> outputs, ValueRange tied,
   return values;
 }
 
-Values Ptx::anchor(ValueRange values, StringRef what) {
-  return ptx("// " + what, SmallVector<Type>(values.getTypes()), values, {});
-}
-
 //===----------------------------------------------------------------------===//
 // Threads and shared memory
 //===----------------------------------------------------------------------===//

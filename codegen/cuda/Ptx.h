@@ -109,9 +109,6 @@ public:
   /// 2 or 4 registers: matrices of 8 x 8 to the rows the lanes name.
   void storeMatrices(Value address, ValueRange registers);
 
-  /// The same values, computed by here: nothing moves their making down.
-  Values anchor(ValueRange values, llvm::StringRef what);
-
   /// Inline PTX: `outputs` first, then `tied` (to the first outputs), then
   /// `inputs`. Nothing moves across it in memory, unless it is `pure`: a
   /// function of its inputs.
