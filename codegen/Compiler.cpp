@@ -79,32 +79,52 @@ std::string filigree::emitText(ModuleOp llvmModule, const CpuTarget &target,
   return text;
 }
 
-FailureOr<std::string> filigree::emitPtx(ModuleOp kernels,
-                                         const CudaTarget &target,
-                                         cuda::CudaEntryPoints *entries,
-                                         ModuleOp *host) {
+namespace {
+/// Device functions, and those that the runtime calls on the host.
+struct CudaModules {
+  OwningOpRef<ModuleOp> device, host;
+  cuda::CudaEntryPoints entries;
+};
+} // namespace
+
+static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels,
+                                           const CudaTarget &target) {
   tile::KernelOp kernel = kernelOf(kernels);
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
                         variantName(kernel) + "_" + target.name + "_")
                            .str();
-  OwningOpRef<ModuleOp> device = ModuleOp::create(kernels.getLoc());
-  OwningOpRef<ModuleOp> hostFunctions = ModuleOp::create(kernels.getLoc());
-  FailureOr<cuda::CudaEntryPoints> result =
-      cuda::emitKernel(kernel, target, prefix, *device, *hostFunctions);
-  if (failed(result) || failed(verify(*device)) ||
-      failed(cuda::lowerToLLVM(*device)))
+  CudaModules modules = {ModuleOp::create(kernels.getLoc()),
+                         ModuleOp::create(kernels.getLoc()),
+                         {}};
+  FailureOr<cuda::CudaEntryPoints> entries =
+      cuda::emitKernel(kernel, target, prefix, *modules.device, *modules.host);
+  if (failed(entries) || failed(verify(*modules.device)))
     return failure();
-  if (entries)
-    *entries = *result;
-  if (host)
-    *host = hostFunctions.release();
-  return cuda::emitPtx(*device, target, result->function);
+  modules.entries = *entries;
+  return modules;
+}
+
+static FailureOr<std::string> ptxOf(CudaModules &modules,
+                                    const CudaTarget &target) {
+  if (failed(cuda::lowerToLLVM(*modules.device)))
+    return failure();
+  return cuda::emitPtx(*modules.device, target, modules.entries.function);
+}
+
+FailureOr<std::string> filigree::emitPtx(ModuleOp kernels,
+                                         const CudaTarget &target) {
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
+  if (failed(modules))
+    return failure();
+  return ptxOf(*modules, target);
 }
 
 /// Host functions run on any cpu.
 static ObjectBytes hostObject(ModuleOp host,
                               const cuda::CudaEntryPoints &entries) {
   const CpuTarget &target = getCpuTargets().front();
+  if (failed(cpu::lowerToLLVM(host)))
+    return ObjectBytes();
   llvm::LLVMContext context;
   auto machine = cpu::targetMachineFor(target);
   auto module = cpu::translate(
@@ -113,32 +133,22 @@ static ObjectBytes hostObject(ModuleOp host,
                 : ObjectBytes();
 }
 
-static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
-                                    CompiledPattern &result) {
-  OwningOpRef<ModuleOp> lowered = pattern.clone();
-  if (failed(lowerToKernel(*lowered, "cuda")))
-    return failure();
-  tile::KernelOp kernel = kernelOf(*lowered);
-  result.kernel.interface = interfaceOf(kernel);
-  result.kernel.variant = variantName(kernel);
-  cuda::CudaEntryPoints entries;
-  ModuleOp host;
-  FailureOr<std::string> ptx = emitPtx(*lowered, target, &entries, &host);
-  if (failed(ptx))
-    return failure();
-  OwningOpRef<ModuleOp> owned(host);
-  FailureOr<SmallVector<char>> image =
-      cuda::assemble(*ptx, target, pattern.getLoc());
-  if (failed(image) || failed(cpu::lowerToLLVM(host)))
-    return failure();
-  ObjectBytes object = hostObject(host, entries);
+/// Adds to `result` what the runtime needs to know of the code, and `image`.
+static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
+                                 CudaModules &modules, StringRef image,
+                                 CompiledPattern &result) {
+  const cuda::CudaEntryPoints &entries = modules.entries;
+  ObjectBytes object = hostObject(*modules.host, entries);
   if (object.empty())
     return failure();
+  tile::KernelOp kernel = kernelOf(kernels);
+  result.kernel.interface = interfaceOf(kernel);
+  result.kernel.variant = variantName(kernel);
   result.objects.push_back(object);
   CudaCode code;
   code.arch = target.arch;
   code.archFlags = target.exact ? FIL_ABI_CUDA_EXACT : 0;
-  code.image.assign(image->begin(), image->end());
+  code.image = image.str();
   code.workspaceBytes = entries.workspaceBytes;
   CudaLaunch launch;
   launch.function = entries.function;
@@ -152,6 +162,35 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
   code.launches.push_back(launch);
   result.kernel.cuda.push_back(code);
   return success();
+}
+
+static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
+                                    CompiledPattern &result) {
+  OwningOpRef<ModuleOp> lowered = pattern.clone();
+  if (failed(lowerToKernel(*lowered, "cuda")))
+    return failure();
+  FailureOr<CudaModules> modules = lowerForCuda(*lowered, target);
+  if (failed(modules))
+    return failure();
+  FailureOr<std::string> ptx = ptxOf(*modules, target);
+  if (failed(ptx))
+    return failure();
+  FailureOr<SmallVector<char>> image =
+      cuda::assemble(*ptx, target, pattern.getLoc());
+  if (failed(image))
+    return failure();
+  return addCudaCode(*lowered, target, *modules,
+                     StringRef(image->data(), image->size()), result);
+}
+
+FailureOr<CompiledPattern>
+filigree::compileCudaSizes(ModuleOp kernels, const CudaTarget &target) {
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
+  CompiledPattern result;
+  if (failed(modules) ||
+      failed(addCudaCode(kernels, target, *modules, "sizes only", result)))
+    return failure();
+  return result;
 }
 
 FailureOr<CompiledPattern>

@@ -25,12 +25,14 @@ struct CompiledPattern {
 llvm::LogicalResult lowerToKernel(mlir::ModuleOp module,
                                   llvm::StringRef target = "cpu");
 
-/// PTX of `kernels`, which are scheduled for CUDA; the module of host functions
-/// in `host`, if not null. Diagnostics on failure.
+/// PTX of `kernels`, which are scheduled for CUDA. Diagnostics on failure.
 llvm::FailureOr<std::string> emitPtx(mlir::ModuleOp kernels,
-                                     const CudaTarget &target,
-                                     cuda::CudaEntryPoints *entries = nullptr,
-                                     mlir::ModuleOp *host = nullptr);
+                                     const CudaTarget &target);
+
+/// What the runtime asks the host part of `kernels` for: launches, units,
+/// workspace. Instead of machine code there is a word. Diagnostics on failure.
+llvm::FailureOr<CompiledPattern> compileCudaSizes(mlir::ModuleOp kernels,
+                                                  const CudaTarget &target);
 
 /// The functions of `kernels` for one target, before (`llvmDialect` false) or
 /// after the conversion to the llvm dialect. Null on failure.

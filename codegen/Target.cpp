@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/Target.h"
 #include "runtime/ArtifactAbi.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace filigree;
 
@@ -33,7 +35,14 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
 }
 
 static constexpr CudaTarget kCudaTargets[] = {
-    {"sm_90a", 90, true, "sm_90a", "+ptx87", {40, 56}, {232, 152}},
+    {"sm_90a",
+     90,
+     true,
+     "sm_90a",
+     "+ptx87",
+     {40, 56},
+     {232, 152},
+     {"H200", 132, 1.83, 4096, 16, 4800}},
 };
 
 llvm::ArrayRef<CudaTarget> filigree::getCudaTargets() { return kCudaTargets; }
@@ -44,4 +53,14 @@ const CudaTarget *filigree::lookupCudaTarget(llvm::StringRef word) {
       if (target.name == word)
         return &target;
   return nullptr;
+}
+
+std::string filigree::targetWords() {
+  llvm::SmallVector<std::string> words;
+  for (const CpuTarget &target : kCpuTargets)
+    words.push_back(("cpu:" + target.name).str());
+  for (const CudaTarget &target : kCudaTargets)
+    words.push_back(("cuda:" + target.name).str());
+  std::string last = words.pop_back_val();
+  return llvm::join(words, ", ") + " or " + last;
 }

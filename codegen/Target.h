@@ -12,6 +12,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include <string>
 
 namespace filigree {
 
@@ -29,6 +30,16 @@ struct CpuTarget {
   bool ex2 = false;
 };
 
+/// A chip that has a target, with the rates that its maker names.
+struct CudaChip {
+  llvm::StringRef name;
+  unsigned multiprocessors;
+  double gigahertz;      ///< boost
+  unsigned tensorFlops;  ///< a cycle of a multiprocessor: 16-bit, dense
+  unsigned exponentials; ///< likewise
+  double gigabytes;      ///< of memory, a second
+};
+
 struct CudaTarget {
   llvm::StringRef name;     ///< as in --target cuda:<name>
   unsigned arch;            ///< 90 for compute capability 9.0
@@ -38,6 +49,7 @@ struct CudaTarget {
   /// Registers of a thread that loads and of one that computes, with two and
   /// three warpgroups that compute.
   int producerRegisters[2], consumerRegisters[2];
+  CudaChip chip; ///< that `explain` reckons with
 };
 
 /// Ascending arch.
@@ -52,6 +64,10 @@ llvm::ArrayRef<CpuTarget> getCpuTargets();
 /// Targets named by one word of --target ("cpu", "cpu:avx2"); empty if the word
 /// names none.
 llvm::ArrayRef<CpuTarget> lookupCpuTargets(llvm::StringRef word);
+
+/// Every target as a word of --target, for errors: "cpu:baseline, ... or
+/// cuda:sm_90a".
+std::string targetWords();
 
 } // namespace filigree
 

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/BenchPairs.h"
+#include "codegen/Compiler.h"
+#include "frontend/driver/Explanation.h"
 #include "frontend/driver/LoadPattern.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Pipelines.h"

@@ -7,6 +7,7 @@
 #ifndef FILIGREE_FRONTEND_DRIVER_BENCHPAIRS_H
 #define FILIGREE_FRONTEND_DRIVER_BENCHPAIRS_H
 
+#include "codegen/reference/Interpreter.h"
 #include "frontend/driver/RunShape.h"
 
 namespace filigree {

@@ -96,10 +96,8 @@ static llvm::Expected<Targets> chosenTargets() {
       continue;
     }
     if (found.empty())
-      return llvm::createStringError(
-          "expected target cpu, cpu:baseline, cpu:avx2, cpu:avx512 or "
-          "cuda:sm_90a, but got `" +
-          word + "`");
+      return llvm::createStringError("expected target cpu, " + targetWords() +
+                                     ", but got `" + word + "`");
     for (const CpuTarget &target : found)
       if (llvm::none_of(targets, [&](const CpuTarget &known) {
             return known.isa == target.isa;

@@ -7,9 +7,11 @@
 #ifndef FILIGREE_FRONTEND_DRIVER_RUNSHAPE_H
 #define FILIGREE_FRONTEND_DRIVER_RUNSHAPE_H
 
-#include "codegen/Compiler.h"
-#include "frontend/driver/Explanation.h"
 #include "runtime/filigree.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <vector>
 
 namespace filigree {
 
@@ -30,15 +32,6 @@ DLDataType dlTypeOf(uint32_t dtype);
 
 /// The kernel at `index` and its arguments. Both live as long as the library.
 llvm::Expected<std::vector<fil_arg_info>> argumentsOf(const fil_kernel *kernel);
-
-/// What fil_workspace says of such a run, for each number of workers. Builds an
-/// artifact whose kernels compute nothing, because generated code knows its own
-/// sizes; so the machine must have the target.
-llvm::Expected<std::vector<uint64_t>>
-workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
-               const RunShape &shape,
-               const llvm::StringMap<reference::Scalar> &scalars,
-               llvm::ArrayRef<unsigned> workers);
 
 } // namespace filigree
 
