@@ -42,6 +42,7 @@ static constexpr CudaTarget kCudaTargets[] = {
      "+ptx87",
      {40, 56},
      {232, 152},
+     227 * 1024,
      {"H200", 132, 1.83, 4096, 16, 4800}},
 };
 

@@ -49,7 +49,8 @@ struct CudaTarget {
   /// Registers of a thread that loads and of one that computes, with two and
   /// three warpgroups that compute.
   int producerRegisters[2], consumerRegisters[2];
-  CudaChip chip; ///< that `explain` reckons with
+  int sharedBytes; ///< most shared memory of a CTA
+  CudaChip chip;   ///< that `explain` reckons with
 };
 
 /// Ascending arch.

@@ -83,14 +83,6 @@ func::FuncOp KernelEmitter::emitMask(size_t s, int caseIndex) {
       });
 }
 
-Certainty KernelEmitter::certainty(size_t s, int caseIndex, Value scratch,
-                                   Value iLo, Value iHi, Value jLo, Value jHi) {
-  BodyEmitter bodies(e, interface, slotsOf(scratch));
-  return bodies.certainty(streams[s].cases[caseIndex].getMask().front(),
-                          frame(scratch, kDocument), frame(scratch, kHead), iLo,
-                          iHi, jLo, jHi);
-}
-
 std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
                                                    Value scratch, Value key,
                                                    Value n) {
@@ -134,6 +126,14 @@ void KernelEmitter::foldKeys(size_t s, int caseIndex, Value scratch, Value key,
     e.call(masked ? code.rowMaskedChunk[caseIndex] : code.rowFullChunk,
            {scratch, key, n});
   });
+}
+
+Value KernelEmitter::chunkWidth(size_t s, Value scratch, int64_t step) {
+  // Few queries have chunks of their own.
+  if (!streams[s].rowFullChunk)
+    return e.c(step);
+  return e.select(e.eq(frame(scratch, kPack), e.c(0)), e.c(step),
+                  e.c(rowChunk()));
 }
 
 func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {

@@ -34,7 +34,7 @@ static constexpr int64_t kPositionsAt = 64;
 /// Rows ahead that a gather asks for.
 static constexpr int64_t kRowsAhead = 4;
 
-void KernelEmitter::layOutGather(size_t s) {
+void KernelEmitter::layOutStream(size_t s) {
   auto &classes = layout.gathered.emplace_back();
   if (!streams[s].op.getGather())
     return;
@@ -248,12 +248,12 @@ void KernelEmitter::emitCollect(size_t s) {
   }
 }
 
-void KernelEmitter::emitClearGathered(size_t s, Value scratch) {
+void KernelEmitter::beginLists(size_t s, Value scratch) {
   for (int64_t area : layout.gathered[s])
     e.storeI64(e.c(0), e.at(scratch, area), 0);
 }
 
-void KernelEmitter::emitFlushAll(size_t s, Value scratch) {
+void KernelEmitter::endLists(size_t s, Value scratch) {
   if (!streams[s].op.getGather())
     return;
   for (func::FuncOp flush : streams[s].flush)

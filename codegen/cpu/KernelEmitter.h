@@ -27,8 +27,6 @@
 #ifndef FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
 #define FILIGREE_CODEGEN_CPU_KERNELEMITTER_H
 
-#include "codegen/cpu/Bodies.h"
-#include "codegen/cpu/Frame.h"
 #include "codegen/cpu/Panel.h"
 #include "codegen/cpu/TileToVector.h"
 
@@ -40,59 +38,15 @@ inline constexpr int64_t kMaxHeld = 32;
 inline constexpr int64_t kRowGroup = 4;
 inline constexpr int64_t kRowChunkBytes = 256;
 
-/// ln 2 and 1 / ln 2.
-inline constexpr float kLn2 = 0.6931471805599453f;
-inline constexpr float kLog2e = 1.4426950408889634f;
-
-/// One stream of the fold, with the functions generated for it.
-struct StreamCode {
-  tile::StreamOp op;
-  llvm::SmallVector<tile::CaseOp> cases;
-  tile::EdgeOp edge;
-  mlir::func::FuncOp fullChunk;
-  llvm::SmallVector<mlir::func::FuncOp> maskedChunk, ranges, process;
-  mlir::func::FuncOp rowFullChunk;
-  llvm::SmallVector<mlir::func::FuncOp> rowMaskedChunk;
-  /// If the stream gathers: by class, see Gather.cpp; null where no mask is.
-  llvm::SmallVector<mlir::func::FuncOp> append, flush;
-  mlir::func::FuncOp walk;
-};
-
-class KernelEmitter {
+class KernelEmitter : public WalkEmitter {
 public:
   KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
                 llvm::StringRef prefix, mlir::ModuleOp module);
-  virtual ~KernelEmitter() = default;
   EntryPoints emit();
 
 protected:
-  // Layout and names.
-  void layOutWalk();
+  // TileToVector.cpp
   void layOut();
-  std::string named(const llvm::Twine &suffix) {
-    return (prefix + suffix).str();
-  }
-  mlir::BlockArgument argument(Value value) {
-    return mlir::cast<mlir::BlockArgument>(value);
-  }
-
-  /// The first case with the same mask: its functions serve both.
-  size_t twinOf(size_t s, size_t caseIndex);
-
-  // Frame access.
-  Value frame(Value scratch, int64_t word) { return e.loadI64(scratch, word); }
-  void setFrame(Value scratch, int64_t word, Value value) {
-    e.storeI64(value, scratch, word);
-  }
-  Value stream(Value scratch, size_t s, int64_t word) {
-    return e.loadI64(e.at(scratch, layout.stream[s]), word);
-  }
-  Value slotsOf(Value scratch) { return e.asPtr(frame(scratch, kSlots)); }
-  Value tensorSlot(Value slots, Value tensor, int64_t index) {
-    return BodyEmitter(e, interface, slots).tensorSlot(argument(tensor), index);
-  }
-  /// Address of element (i0, i1, i2) of a tensor, by its strides.
-  Value tensorAt(Value slots, Value tensor, llvm::ArrayRef<Value> indices);
   Value panelAt(Value scratch, int64_t offset, Value panel, int64_t rows);
 
   // Chunk.cpp
@@ -108,20 +62,20 @@ protected:
   /// mask(scratch, panel, key, n, none: f32): `none` into the scores of pairs
   /// that are no edges.
   mlir::func::FuncOp emitMask(size_t s, int caseIndex);
-  Certainty certainty(size_t s, int caseIndex, Value scratch, Value iLo,
-                      Value iHi, Value jLo, Value jHi);
+  void foldKeys(size_t s, int caseIndex, Value scratch, Value key,
+                Value n) override;
   PairPlace placeOf(size_t s, Value scratch, Value panel, int64_t vector,
                     Value position);
 
   // Gather.cpp
-  void layOutGather(size_t s);
+  void layOutStream(size_t s) override;
   void emitGatherFunctions();
   mlir::func::FuncOp emitGatherRows(llvm::StringRef name, int64_t dim,
                                     bool widens);
   /// The functions append and flush of every class of a stream that gathers.
   void emitCollect(size_t s);
-  void emitClearGathered(size_t s, Value scratch);
-  void emitFlushAll(size_t s, Value scratch);
+  void beginLists(size_t s, Value scratch) override;
+  void endLists(size_t s, Value scratch) override;
   Value positionsAt(size_t s, int caseIndex, Value scratch);
   /// Position of a `key` as chunks count them; of a vector of them.
   Value positionOf(size_t s, int caseIndex, Value scratch, Value key);
@@ -138,20 +92,6 @@ protected:
   /// can be used there, else copies. As they are stored, or as dense f32.
   std::pair<Value, Value> gatherRows(size_t s, int caseIndex, Value scratch,
                                      Value n, bool stored, bool values);
-
-  // Ranges.cpp
-  void emitRangeHelpers();
-  mlir::func::FuncOp emitRanges(size_t s, int caseIndex);
-  /// Folds keys [key, key + n) of stream s into the tile: what `process` does
-  /// with each chunk. `caseIndex` -1: every pair is an edge.
-  void foldKeys(size_t s, int caseIndex, Value scratch, Value key, Value n);
-  mlir::func::FuncOp emitProcess(size_t s, int caseIndex);
-
-  // Walk.cpp
-  mlir::func::FuncOp emitWalk(size_t s);
-  mlir::func::FuncOp emitSkip(size_t s, size_t list);
-  mlir::func::FuncOp emitAdvance(size_t s, size_t list);
-  void emitReport(Value scratch, int64_t code, Value col);
 
   // Rows.cpp
   mlir::func::FuncOp emitRowScores(int64_t rows);
@@ -172,19 +112,11 @@ protected:
   int64_t rowChunk() const {
     return kRowChunkBytes / Emitter::bytesOf(keyType);
   }
+  Value chunkWidth(size_t s, Value scratch, int64_t step) override;
 
   // Outer.cpp
   /// Heads held at once if the queries are few, else 0.
-  virtual Value packFactor(Value slots);
-  /// Keys of the source that has the fewest.
-  Value leastKeys(Value slots);
-  mlir::func::FuncOp emitCheckDocuments();
-  /// Set by emitCheckDocuments: tiles need not report bounds.
-  bool checksDocuments = false;
-  struct TilePlace {
-    Value batch, head, row0;
-  };
-  TilePlace placeOfTile(Value slots, Value pack, Value tile);
+  Value packFactor(Value slots) override;
   /// 1 / l, kNoEdge for an empty row, and the log-sum-exp, as vectors, from m
   /// (a score) and l; the sink included.
   std::pair<Value, Value> emitLastStep(Value slots, Value head, Value m,
@@ -193,41 +125,20 @@ protected:
   void emitFinish();
   void emitEntries(EntryPoints &entries);
   Value splitCount(Value slots);
-  Value tileCount(Value slots);
   Value partialBytes();
-  /// Sets batch, heads, row0 and so on from the number of a tile.
-  void emitLocate(Value scratch, Value slots, Value tile,
-                  llvm::function_ref<void()> body);
+  /// Rows of the tile at hand to panels.
+  void setPanels(Value scratch) {
+    setFrame(scratch, kPanels, e.ceilDiv(frame(scratch, kRows), panelRows));
+  }
 
-  tile::KernelOp kernel;
-  mlir::OpBuilder builder;
-  Emitter e;
-  KernelInterface interface;
-  std::string prefix;
-  mlir::ModuleOp module;
-
-  tile::FoldOp fold;
-  tile::StoreOp storeOp;
-  tile::ScheduleAttr schedule;
-  PanelShape shape;
-  Type queryType, keyType, outputType;
   int64_t panelRows, maxPanels;
   int64_t spanRows; ///< rows the o, m, l arrays hold
-  /// Scores are kept as plain dot products if every stream has the same scale
-  /// and no edge, else as natural logits. Either way the base-2 logit is
-  /// `logitFactor` > 0 times the score; the sign of a scale goes into q.
-  bool plainScores;
-  float queryFactor, logitFactor;
-  /// The natural logit is this times the score.
-  float naturalFactor;
-  std::vector<StreamCode> streams;
-  ScratchLayout layout;
 
   mlir::func::FuncOp scores, softmax, accumulate, accumulateSafe, finite,
-      packQueries, unpackOutput, widenKeys, widenValues, normalize, seek,
-      scoresOfGathered, gatherKeys, gatherValues, gatherStoredKeys,
-      gatherStoredValues, tileFunc, finish, rowScoresMany, rowScoresOne,
-      rowSoftmaxMany, rowSoftmaxOne, rowBegin, rowFinish, rowMerge;
+      packQueries, unpackOutput, widenKeys, widenValues, scoresOfGathered,
+      gatherKeys, gatherValues, gatherStoredKeys, gatherStoredValues, tileFunc,
+      finish, rowScoresMany, rowScoresOne, rowSoftmaxMany, rowSoftmaxOne,
+      rowBegin, rowFinish, rowMerge;
   /// [1]: where a mask is.
   mlir::func::FuncOp rowAccumulateMany[2], rowAccumulateOne[2];
 };

@@ -63,7 +63,7 @@ static void multiplyAdd(Emitter &e, SmallVectorImpl<Value> &acc,
 /// `rowsAhead(arguments, j)` yields what asks for elements from d on of those
 /// rows of the next chunk that the keys from j on bring near.
 static func::FuncOp emitScoresAsking(
-    Emitter &e, StringRef name, const PanelShape &shape, ArrayRef<Type> inputs,
+    Emitter &e, StringRef name, const HeadDims &shape, ArrayRef<Type> inputs,
     llvm::function_ref<std::function<void(Value)>(ArrayRef<Value>, Value)>
         rowsAhead) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.keyDim;
@@ -139,7 +139,7 @@ static func::FuncOp emitScoresAsking(
 }
 
 func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
-                             const PanelShape &shape) {
+                             const HeadDims &shape) {
   return emitScoresAsking(
       e, name, shape, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.i64()},
       [&](ArrayRef<Value> args, Value j) {
@@ -154,7 +154,7 @@ func::FuncOp cpu::emitScores(Emitter &e, StringRef name,
 }
 
 func::FuncOp cpu::emitScoresOfGathered(Emitter &e, StringRef name,
-                                       const PanelShape &shape, int64_t ahead,
+                                       const HeadDims &shape, int64_t ahead,
                                        int64_t bytes) {
   return emitScoresAsking(
       e, name, shape,
@@ -176,7 +176,7 @@ func::FuncOp cpu::emitScoresOfGathered(Emitter &e, StringRef name,
 }
 
 func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
-                                 const PanelShape &shape) {
+                                 const HeadDims &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
   return e.function(
       name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
@@ -230,7 +230,7 @@ Value cpu::isNoEdge(Emitter &e, Value weight) {
 }
 
 func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
-                                     const PanelShape &shape) {
+                                     const HeadDims &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
   return e.function(
       name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
@@ -260,7 +260,7 @@ func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
 }
 
 func::FuncOp cpu::emitFinite(Emitter &e, StringRef name,
-                             const PanelShape &shape) {
+                             const HeadDims &shape) {
   int64_t lanes = e.lanes();
   return e.function(
       name, {e.ptr(), e.i64()}, {e.i1()},

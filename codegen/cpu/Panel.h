@@ -18,13 +18,11 @@
 #ifndef FILIGREE_CODEGEN_CPU_PANEL_H
 #define FILIGREE_CODEGEN_CPU_PANEL_H
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/walk/WalkEmitter.h"
 
 namespace filigree::cpu {
 
-struct PanelShape {
-  int64_t keyDim, valueDim;
-};
+using namespace walk;
 
 /// Vectors a panel is wide.
 inline constexpr int64_t kPanelVectors = 2;
@@ -40,14 +38,14 @@ inline constexpr int64_t kAheadRows = 3;
 /// sum_d k[j][d] q[d][:] for j < n; rows of k are keyDim floats apart. `next`
 /// is where the following keys will be read, rows `stride` bytes apart.
 mlir::func::FuncOp emitScores(Emitter &e, llvm::StringRef name,
-                              const PanelShape &shape);
+                              const HeadDims &shape);
 
 /// scores(q, k, n, s, next, stride, next_v: ptr, stride_v: i64, positions:
 /// ptr): as scores, where the following keys and values lie apart: row
 /// positions[j] of `next` and of `next_v`, for `ahead` rows of every group of
 /// scoreGroup(), elements of `bytes`.
 mlir::func::FuncOp emitScoresOfGathered(Emitter &e, llvm::StringRef name,
-                                        const PanelShape &shape, int64_t ahead,
+                                        const HeadDims &shape, int64_t ahead,
                                         int64_t bytes);
 /// Keys of a whole group of the scores.
 int64_t scoreGroup(const CpuTarget &target);
@@ -62,7 +60,7 @@ mlir::func::FuncOp emitSoftmax(Emitter &e, llvm::StringRef name, float c);
 /// stride: i64):
 /// o[d][:] = alpha[:] o[d][:] + sum_j v[j][d] s[j][:].
 mlir::func::FuncOp emitAccumulate(Emitter &e, llvm::StringRef name,
-                                  const PanelShape &shape);
+                                  const HeadDims &shape);
 
 /// The weight of a pair that is no edge, where values may be inf or NaN: what
 /// such a pair sees must not reach its row, while 0 of an edge times NaN is
@@ -73,11 +71,11 @@ Value isNoEdge(Emitter &e, Value weight);
 
 /// As accumulate, slowly, but pairs of weight kNoEdge are left out.
 mlir::func::FuncOp emitAccumulateSafe(Emitter &e, llvm::StringRef name,
-                                      const PanelShape &shape);
+                                      const HeadDims &shape);
 
 /// finite(v: ptr, n: i64) -> i1: no inf or NaN in n rows of values.
 mlir::func::FuncOp emitFinite(Emitter &e, llvm::StringRef name,
-                              const PanelShape &shape);
+                              const HeadDims &shape);
 
 /// pack(src: ptr, row_stride: i64, last: i64, dst: ptr, scale: f32): dst[d][r]
 /// = scale * src[min(r, last)][d] for r in the panel; strides in bytes.

@@ -14,9 +14,6 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
-/// Which of its two rows element k of an accumulator is in.
-static int rowOf(size_t k) { return k / 2 % 2; }
-
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
@@ -46,144 +43,6 @@ Values HopperKernel::emitProduct(ValueRange o, ValueRange probabilities,
     steps.push_back(k * 16 * 128 >> 4);
   return p.wgmmaRegisters({keyType}, shape.valueDim, o, probabilities,
                           p.descriptor(v, keys * 128, 1024), steps);
-}
-
-//===----------------------------------------------------------------------===//
-// Logits
-//===----------------------------------------------------------------------===//
-
-/// Edge of `stream` and mask of its case on every score; keys beyond the
-/// chunk's are masked wherever a case is.
-Values HopperKernel::emitOn(Values s, size_t index, int caseIndex, bool edge) {
-  auto tileWord = [&](int64_t word) -> Value {
-    return p.loadShared(e.i64(), address(offTile + 8 * word));
-  };
-  int64_t streamWord = layout.stream[index] / 8;
-  Value position = tileWord(streamWord + cpu::kPosition);
-  Value keyBase = tileWord(streamWord + cpu::kKeyBase);
-  Value row0 = e.add(tileWord(cpu::kRow0), tileWord(cpu::kQueryBase));
-  Value lastRow = e.add(tileWord(cpu::kRows), -1);
-  Value key = p.wide(chunkKey);
-  Value lastKey = p.add(chunkCount, -1);
-  cpu::BodyEmitter bodies(e, interface, slots);
-  cpu::PairPlace place;
-  place.b = tileWord(cpu::kDocument);
-  place.h = tileWord(cpu::kHead);
-  Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
-  for (size_t k = 0; k < s.size(); ++k) {
-    Value row = p.wide(p.add(rowInTile, 8 * rowOf(k)));
-    Value column = p.add(columnPair, int32_t(8 * (k / 4) + k % 2));
-    // What lies beyond stays inside bias tensors; nobody reads it.
-    Value inside =
-        p.wide(arith::MinSIOp::create(builder, e.loc, column, lastKey));
-    place.i = e.add(position, row);
-    place.j = e.add(key, p.wide(column));
-    place.row = e.add(row0, e.min(row, lastRow));
-    place.col = e.add(e.add(key, inside), keyBase);
-    if (edge) {
-      s[k] = p.fmul(s[k], p.cf(streams[index].op.getScale().convertToDouble()));
-      if (streams[index].edge)
-        s[k] =
-            bodies.evaluate(streams[index].edge.getBody().front(), place, s[k]);
-      continue;
-    }
-    Value keep = p.lt(column, chunkCount);
-    if (caseIndex >= 0)
-      keep = e.band(
-          keep, bodies.evaluate(
-                    streams[index].cases[caseIndex].getMask().front(), place));
-    s[k] = p.select(keep, s[k], minusInf);
-  }
-  return s;
-}
-
-/// if (cond) values = then(values).
-static Values ifChanged(Ptx &p, Value cond, Values values,
-                        llvm::function_ref<Values(Values)> then) {
-  auto op = scf::IfOp::create(p.b, p.loc, ValueRange(values).getTypes(), cond,
-                              /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(p.b);
-  p.b.setInsertionPointToStart(op.elseBlock());
-  scf::YieldOp::create(p.b, p.loc, values);
-  p.b.setInsertionPointToStart(op.thenBlock());
-  scf::YieldOp::create(p.b, p.loc, then(values));
-  return Values(op.getResults());
-}
-
-Values HopperKernel::emitLogits(Values s, bool masked) {
-  if (!plainScores)
-    for (size_t k = 0; k < streams.size(); ++k) {
-      auto edge = [&](Values values) { return emitOn(values, k, -1, true); };
-      s = streams.size() == 1
-              ? edge(s)
-              : ifChanged(p, p.eq(p.bitAnd(chunkCode, 255), p.c(k)), s, edge);
-    }
-  if (!masked)
-    return s;
-  Value partial = e.bor(p.lt(p.c(255), chunkCode), p.lt(chunkCount, p.c(keys)));
-  return ifChanged(p, partial, s, [&](Values values) {
-    Value whole = p.lt(chunkCode, p.c(256));
-    values = ifChanged(p, whole, values,
-                       [&](Values v) { return emitOn(v, 0, -1, false); });
-    for (size_t k = 0; k < streams.size(); ++k)
-      for (size_t x = 0; x < streams[k].cases.size(); ++x)
-        if (!streams[k].cases[x].getMask().empty())
-          values = ifChanged(p, p.eq(chunkCode, p.c(int32_t(k | (x + 1) << 8))),
-                             values,
-                             [&](Values v) { return emitOn(v, k, x, false); });
-    return values;
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Softmax
-//===----------------------------------------------------------------------===//
-
-/// Row maxima of `s` and `top`; weights = 2^(c (s - max)), 0 where max is -inf.
-/// Returns the maxima and the sums of this thread's weights.
-std::pair<Values, Values>
-HopperKernel::emitSoftmax(ValueRange s, ValueRange top, Values &weights) {
-  Values best, sums;
-  Value factor = p.cf(logitFactor);
-  Values shift;
-  for (int row = 0; row < 2; ++row) {
-    // Two chains a row: one would wait for itself.
-    Value chains[2];
-    for (size_t k = 0; k < s.size(); ++k)
-      if (rowOf(k) == row) {
-        Value &chain = chains[k % 2];
-        chain = chain ? p.fmax(chain, s[k]) : s[k];
-      }
-    Value m = p.fmax(chains[0], chains[1]);
-    m = p.fmax(m, p.shuffleXor(m, 1));
-    m = p.fmax(m, p.shuffleXor(m, 2));
-    if (!top.empty())
-      m = p.fmax(m, top[row]);
-    best.push_back(m);
-    Value none = p.isValue(m, -std::numeric_limits<float>::infinity());
-    Value used = p.select(none, p.cf(0.0f), m);
-    shift.push_back(p.fmul(used, p.cf(-logitFactor)));
-  }
-  weights.clear();
-  for (size_t k = 0; k < s.size(); ++k)
-    weights.push_back(p.ex2(p.fma(s[k], factor, shift[rowOf(k)])));
-  for (int row = 0; row < 2; ++row) {
-    Value chains[2];
-    for (size_t k = 0; k < s.size(); ++k)
-      if (rowOf(k) == row) {
-        Value &chain = chains[k % 2];
-        chain = chain ? p.fadd(chain, weights[k]) : weights[k];
-      }
-    sums.push_back(p.fadd(chains[0], chains[1]));
-  }
-  return {best, sums};
-}
-
-Values HopperKernel::packWeights(ValueRange weights) {
-  Values packed;
-  for (size_t k = 0; k < weights.size(); k += 2)
-    packed.push_back(p.pack(keyType, weights[k], weights[k + 1]));
-  return packed;
 }
 
 //===----------------------------------------------------------------------===//
@@ -227,7 +86,7 @@ void HopperKernel::emitConsumer() {
   ValueRange counts = begin(tiles.getAfter());
   Value pass = counts[0];
   Stage first = stageOf(counts[1]);
-  p.barrierWait(address(keyFull(0), first.index, 8), first.parity);
+  p.barrierWait(address(keyFull(), first.index, 8), first.parity);
   readChunk(first.index);
   size_t oCount = shape.valueDim / 2, pCount = keys / 4;
 
@@ -262,7 +121,7 @@ void HopperKernel::emitConsumer() {
     llvm::append_range(state, sums);
     auto nextChunk = [&](Value number) {
       Stage stage = stageOf(number);
-      p.barrierWait(address(keyFull(0), stage.index, 8), stage.parity);
+      p.barrierWait(address(keyFull(), stage.index, 8), stage.parity);
       readChunk(stage.index);
     };
     Value second = p.add(counts[1], 1);
@@ -300,10 +159,7 @@ void HopperKernel::emitConsumer() {
       auto [nextTop, nextSums] = emitSoftmax(s, m, weights);
       Values alpha, nextL;
       for (int row = 0; row < 2; ++row) {
-        Value none =
-            p.isValue(nextTop[row], -std::numeric_limits<float>::infinity());
-        Value used = p.select(none, p.cf(0.0f), nextTop[row]);
-        alpha.push_back(p.ex2(p.fmul(p.fsub(m[row], used), p.cf(logitFactor))));
+        alpha.push_back(emitAlpha(m[row], nextTop[row]));
         nextL.push_back(p.fma(l[row], alpha[row], nextSums[row]));
       }
       Value next = p.add(keysUsed, 1);
@@ -347,9 +203,9 @@ void HopperKernel::emitConsumer() {
           ValueRange rest = whileState(at, isFull, [&](ValueRange inner) {
             return foldChunk(inner, /*masked=*/false);
           });
-          return ifChanged(
-              p, e.bnot(isEnd(rest)), Values(rest),
-              [&](Values last) { return foldChunk(last, /*masked=*/true); });
+          return ifChanged(e.bnot(isEnd(rest)), Values(rest), [&](Values last) {
+            return foldChunk(last, /*masked=*/true);
+          });
         });
     // The chunk of the end holds no keys.
     Value keysUsed = done[oCount + pCount + 4];
@@ -378,96 +234,4 @@ void HopperKernel::emitConsumer() {
   scf::YieldOp::create(
       builder, e.loc,
       ValueRange{p.add(pass, 1), result[oCount + 4], result[oCount + 5]});
-}
-
-//===----------------------------------------------------------------------===//
-// The end of a softmax
-//===----------------------------------------------------------------------===//
-
-void HopperKernel::emitEpilogue(const State &state) {
-  auto tileWord = [&](int64_t word) -> Value {
-    return p.loadShared(e.i64(), address(offTile + 8 * word));
-  };
-  Value batch = tileWord(cpu::kBatch), head = tileWord(cpu::kHead);
-  Value row0 = e.add(tileWord(cpu::kRow0), tileWord(cpu::kQueryBase));
-  Value count = p.narrow(tileWord(cpu::kRows));
-  Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
-  Values inverse;
-  for (int row = 0; row < 2; ++row) {
-    Value l = p.fadd(state.l[row], p.shuffleXor(state.l[row], 1));
-    l = p.fadd(l, p.shuffleXor(l, 2));
-    Value top = p.fmul(state.m[row], p.cf(logitFactor)); // base 2
-    Value scale = p.cf(1.0f);
-    if (Value sink = storeOp.getSink()) {
-      // One more logit, with value zero.
-      Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
-      Value logit = p.fmul(entry, p.cf(cpu::kLog2e));
-      Value best = p.fmax(logit, top);
-      Value none = p.isValue(best, -std::numeric_limits<float>::infinity());
-      Value shift = p.select(none, p.cf(0.0f), best);
-      scale = p.ex2(p.fsub(top, shift));
-      l = p.fma(l, scale, p.ex2(p.fsub(logit, shift)));
-      top = best;
-    }
-    Value empty = p.isValue(l, 0.0f);
-    inverse.push_back(p.select(empty, p.cf(0.0f), p.fmul(scale, p.rcp(l))));
-    Value lse = p.fmul(p.fadd(p.lg2(l), top), p.cf(cpu::kLn2));
-    lse = p.select(empty, minusInf, lse);
-    Value number = p.add(rowInTile, 8 * row);
-    Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, count));
-    e.ifThen(writes, [&] {
-      Value at = e.add(row0, p.wide(number));
-      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, at}), 4);
-    });
-  }
-
-  // Q is read no more once every warp of the group has come here.
-  p.syncNamed(p.add(group, 1), 128);
-  Value warpRow = p.add(p.mul(group, 64), p.mul(warp, 16));
-  Value warpAt = p.add(address(offQuery), p.mul(warpRow, 128));
-  Value swizzle = p.bitAnd(lane, 7);
-  // Row of the lane among the 16, by halves of 8, for stmatrix.
-  Value laneRow = p.bitAnd(lane, 15);
-  Value laneAt = p.add(warpAt, p.mul(laneRow, 128));
-  int64_t groups = shape.valueDim / 8; // of 8 columns
-  for (int64_t g = 0; g < groups; g += 2) {
-    int64_t width = std::min<int64_t>(2, groups - g);
-    Values registers;
-    for (int64_t x = g; x < g + width; ++x)
-      for (int row = 0; row < 2; ++row) {
-        int64_t k = 4 * x + 2 * row;
-        registers.push_back(p.pack(outputType, p.fmul(state.o[k], inverse[row]),
-                                   p.fmul(state.o[k + 1], inverse[row])));
-      }
-    Value column = p.add(p.shr(lane, 4), g % 8);
-    Value at = p.add(laneAt, int32_t(g / 8) * rows * 128);
-    p.storeMatrices(p.add(at, p.mul(p.bitXor(column, swizzle), 16)), registers);
-  }
-  p.syncWarp();
-  // 16 bytes a lane and turn, rows one after the other.
-  Value output = storeOp.getOutput();
-  Value base = tensorAt(slots, output, {batch, head, row0});
-  Value stride = e.mul(tensorSlot(slots, output, 7), e.c(2));
-  Type four = VectorType::get({4}, e.i32());
-  int64_t pieces = 16 * groups;
-  for (int64_t turn = 0; turn < pieces; turn += 32) {
-    Value piece = p.add(lane, turn);
-    Value row = p.div(piece, groups), column = p.rem(piece, groups);
-    Value number = p.add(warpRow, row);
-    Value inside = p.lt(number, count);
-    if (turn + 32 > pieces)
-      inside = e.band(inside, p.lt(piece, p.c(pieces)));
-    Value at = p.add(warpAt, p.mul(row, 128));
-    at = p.add(at, p.mul(p.div(column, 8), rows * 128));
-    Value place = p.bitXor(p.bitAnd(column, 7), p.bitAnd(row, 7));
-    e.ifThen(inside, [&] {
-      Value data = p.loadShared(four, p.add(at, p.mul(place, 16)));
-      Value offset =
-          e.add(e.mul(p.wide(number), stride), p.wide(p.mul(column, 16)));
-      LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
-    });
-  }
-  // The copy engine writes the next Q where these rows lay.
-  p.fenceProxy();
-  p.syncWarp();
 }

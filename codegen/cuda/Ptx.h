@@ -12,7 +12,7 @@
 #ifndef FILIGREE_CODEGEN_CUDA_PTX_H
 #define FILIGREE_CODEGEN_CUDA_PTX_H
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/walk/Emitter.h"
 
 namespace filigree::cuda {
 

@@ -4,10 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/Emitter.h"
+#include "codegen/walk/Emitter.h"
 
 using namespace mlir;
-using namespace filigree::cpu;
+using namespace filigree::walk;
 
 using arith::CmpFPredicate;
 using arith::CmpIPredicate;

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/Bodies.h"
+#include "codegen/walk/Bodies.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -13,7 +13,7 @@
 
 using namespace mlir;
 using namespace filigree;
-using namespace filigree::cpu;
+using namespace filigree::walk;
 
 using arith::CmpIPredicate;
 
@@ -240,11 +240,13 @@ Value BodyEmitter::emitOp(Operation &op, Map &map, Magnitudes &known,
     return floorMod(operand(mod.getDividend()), constantOf(mod.getDivisor()),
                     magnitudeOf(mod.getDividend(), known, body));
   SmallVector<Value> operands;
-  bool vector = false;
-  for (Value value : op.getOperands()) {
+  for (Value value : op.getOperands())
     operands.push_back(operand(value));
-    vector |= isVector(operands.back());
-  }
+  return apply(op, operands);
+}
+
+Value BodyEmitter::apply(Operation &op, SmallVector<Value> operands) {
+  bool vector = llvm::any_of(operands, isVector);
   Type type = op.getResult(0).getType();
   if (vector) {
     for (Value &value : operands)

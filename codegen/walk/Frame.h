@@ -8,13 +8,13 @@
 // hand; then the ranges of the proofs; then the arrays.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FILIGREE_CODEGEN_CPU_FRAME_H
-#define FILIGREE_CODEGEN_CPU_FRAME_H
+#ifndef FILIGREE_CODEGEN_WALK_FRAME_H
+#define FILIGREE_CODEGEN_WALK_FRAME_H
 
 #include "llvm/ADT/SmallVector.h"
 #include <cstdint>
 
-namespace filigree::cpu {
+namespace filigree::walk {
 
 /// Words of the frame.
 enum FrameWord : int64_t {
@@ -80,6 +80,6 @@ struct ScratchLayout {
   }
 };
 
-} // namespace filigree::cpu
+} // namespace filigree::walk
 
-#endif // FILIGREE_CODEGEN_CPU_FRAME_H
+#endif // FILIGREE_CODEGEN_WALK_FRAME_H

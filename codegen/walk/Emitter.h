@@ -7,8 +7,8 @@
 // vectors are vector<lanes x f32> and vector<lanes x i64>.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FILIGREE_CODEGEN_CPU_EMITTER_H
-#define FILIGREE_CODEGEN_CPU_EMITTER_H
+#ifndef FILIGREE_CODEGEN_WALK_EMITTER_H
+#define FILIGREE_CODEGEN_WALK_EMITTER_H
 
 #include "codegen/Target.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -19,7 +19,7 @@
 #include "mlir/IR/Builders.h"
 #include <array>
 
-namespace filigree::cpu {
+namespace filigree::walk {
 
 using mlir::Type;
 using mlir::Value;
@@ -151,6 +151,6 @@ public:
   const CpuTarget &target;
 };
 
-} // namespace filigree::cpu
+} // namespace filigree::walk
 
-#endif // FILIGREE_CODEGEN_CPU_EMITTER_H
+#endif // FILIGREE_CODEGEN_WALK_EMITTER_H

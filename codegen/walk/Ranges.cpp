@@ -12,12 +12,12 @@
 // The semantics are BlockSet::runs.
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/KernelEmitter.h"
+#include "codegen/walk/WalkEmitter.h"
 #include "mlir/Dialect/Affine/Utils.h"
 
 using namespace mlir;
 using namespace filigree;
-using namespace filigree::cpu;
+using namespace filigree::walk;
 
 /// Range k of an area: words 1 + 2k and 2 + 2k; word 0 is the count.
 static Value rangeWord(Emitter &e, Value area, Value k, int64_t word) {
@@ -28,7 +28,7 @@ static void setRangeWord(Emitter &e, Value area, Value k, int64_t word,
   e.store(value, e.at(e.at(area, 8 * (1 + word)), e.mul(k, 16)));
 }
 
-void KernelEmitter::emitRangeHelpers() {
+void WalkEmitter::emitRangeHelpers() {
   // normalize(area): sort by lo, join what overlaps or touches.
   normalize = e.function(
       named("normalize"), {e.ptr()}, {},
@@ -104,7 +104,7 @@ static SmallVector<Value> expand(Emitter &e, AffineMap map,
   return results;
 }
 
-func::FuncOp KernelEmitter::emitRanges(size_t s, int caseIndex) {
+func::FuncOp WalkEmitter::emitRanges(size_t s, int caseIndex) {
   tile::CaseOp op = streams[s].cases[caseIndex];
   tile::RunsAttr runs = *op.getRuns();
   return e.function(
@@ -174,7 +174,15 @@ func::FuncOp KernelEmitter::emitRanges(size_t s, int caseIndex) {
       });
 }
 
-func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
+Certainty WalkEmitter::certainty(size_t s, int caseIndex, Value scratch,
+                                 Value iLo, Value iHi, Value jLo, Value jHi) {
+  BodyEmitter bodies(e, interface, slotsOf(scratch));
+  return bodies.certainty(streams[s].cases[caseIndex].getMask().front(),
+                          frame(scratch, kDocument), frame(scratch, kHead), iLo,
+                          iHi, jLo, jHi);
+}
+
+func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
   tile::CaseOp op = streams[s].cases[caseIndex];
   int64_t fullStep = schedule.getChunk();
   int64_t maskedStep = schedule.getMaskedChunk();
@@ -186,14 +194,9 @@ func::FuncOp KernelEmitter::emitProcess(size_t s, int caseIndex) {
         Value lo = e.max(args[1], stream(scratch, s, kClipLo));
         Value hi = e.min(args[2], stream(scratch, s, kClipHi));
         bool gathers = streams[s].op.getGather();
-        // Few queries have chunks of their own.
-        bool canHold = bool(streams[s].rowFullChunk);
         auto chunks = [&](Value from, Value to, int64_t step,
                           llvm::function_ref<void(Value, Value)> body) {
-          Value width = e.c(step);
-          if (canHold)
-            width = e.select(e.eq(frame(scratch, kPack), e.c(0)), width,
-                             e.c(rowChunk()));
+          Value width = chunkWidth(s, scratch, step);
           e.loop(from, to, width,
                  [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
         };

@@ -10,14 +10,14 @@
 // scalar.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FILIGREE_CODEGEN_CPU_BODIES_H
-#define FILIGREE_CODEGEN_CPU_BODIES_H
+#ifndef FILIGREE_CODEGEN_WALK_BODIES_H
+#define FILIGREE_CODEGEN_WALK_BODIES_H
 
 #include "codegen/KernelInterface.h"
-#include "codegen/cpu/Emitter.h"
+#include "codegen/walk/Emitter.h"
 #include <cmath>
 
-namespace filigree::cpu {
+namespace filigree::walk {
 
 /// Where the pairs lie: each member is an i64, or a vector of i64 over queries.
 struct PairPlace {
@@ -51,6 +51,15 @@ public:
   Value tensorSlot(mlir::BlockArgument argument, int64_t index);
   /// Entry of an i32 table, indices in table order.
   Value tableEntry(mlir::BlockArgument table, ValueRange indices);
+  /// What the body takes from the kernel: an argument or a constant.
+  Value outside(Value value);
+  /// Exact for every x. `magnitude` is known of a vector x: what it cannot
+  /// exceed.
+  Value floorDiv(Value x, int64_t divisor, double magnitude = HUGE_VAL);
+  Value floorMod(Value x, int64_t divisor, double magnitude = HUGE_VAL);
+  /// An operation of a body that is neither a lookup nor a division, on
+  /// operands of its own types or vectors of them.
+  Value apply(mlir::Operation &op, llvm::SmallVector<Value> operands);
 
 private:
   using Map = llvm::DenseMap<Value, Value>;
@@ -59,16 +68,11 @@ private:
     Value lo, hi;
   };
 
-  Value outside(Value value);
   Value lift(Value value);
   Value emitOp(mlir::Operation &op, Map &map, Magnitudes &known,
                const PairPlace &place, mlir::Block &body);
   Value emitLookup(attn::LookupOp op, Map &map, const PairPlace &place,
                    mlir::Block &body);
-  /// Exact for every x. `magnitude` is known of a vector x: what it cannot
-  /// exceed.
-  Value floorDiv(Value x, int64_t divisor, double magnitude = HUGE_VAL);
-  Value floorMod(Value x, int64_t divisor, double magnitude = HUGE_VAL);
   /// No i64 of the body is further from 0, by the bounds of what it is made of.
   double magnitudeOf(Value value, Magnitudes &known, mlir::Block &body) const;
 
@@ -77,6 +81,6 @@ private:
   Value slots;
 };
 
-} // namespace filigree::cpu
+} // namespace filigree::walk
 
-#endif // FILIGREE_CODEGEN_CPU_BODIES_H
+#endif // FILIGREE_CODEGEN_WALK_BODIES_H

@@ -19,14 +19,14 @@
 // is reported through the status word and dropped.
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/cpu/KernelEmitter.h"
+#include "codegen/walk/WalkEmitter.h"
 
 using namespace mlir;
 using namespace filigree;
-using namespace filigree::cpu;
+using namespace filigree::walk;
 
 /// First report wins: compare-and-swap on the code, then the place.
-void KernelEmitter::emitReport(Value scratch, int64_t code, Value col) {
+void WalkEmitter::emitReport(Value scratch, int64_t code, Value col) {
   Value word = e.load(e.i64(), slotsOf(scratch));
   e.ifThen(e.bnot(e.eq(word, e.c(0))), [&] {
     Value at = e.asPtr(word);
@@ -51,7 +51,7 @@ void KernelEmitter::emitReport(Value scratch, int64_t code, Value col) {
 /// skip_<list>(scratch): a vector of entries at a time while all are good and
 /// end before the split. Every split reads the list from its beginning, so that
 /// what is dropped does not depend on the number of splits.
-func::FuncOp KernelEmitter::emitSkip(size_t s, size_t list) {
+func::FuncOp WalkEmitter::emitSkip(size_t s, size_t list) {
   tile::StreamOp op = streams[s].op;
   int64_t blockCols = op.getBlocks()[2 * list + 1], lanes = e.lanes();
   return e.function(
@@ -100,7 +100,7 @@ func::FuncOp KernelEmitter::emitSkip(size_t s, size_t list) {
 
 /// advance_<list>(scratch): the next good block that ends after the first key
 /// of the split, or none.
-func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
+func::FuncOp WalkEmitter::emitAdvance(size_t s, size_t list) {
   tile::StreamOp op = streams[s].op;
   int64_t blockCols = op.getBlocks()[2 * list + 1];
   return e.function(
@@ -148,7 +148,7 @@ func::FuncOp KernelEmitter::emitAdvance(size_t s, size_t list) {
       });
 }
 
-func::FuncOp KernelEmitter::emitWalk(size_t s) {
+func::FuncOp WalkEmitter::emitWalk(size_t s) {
   tile::StreamOp op = streams[s].op;
   size_t lists = op.getStarts().size();
   SmallVector<func::FuncOp> advance, skip;
@@ -194,7 +194,7 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
             return;
           }
 
-          emitClearGathered(s, scratch);
+          beginLists(s, scratch);
           for (size_t list = 0; list < lists; ++list) {
             Value state = e.at(scratch, layout.list[s][list]);
             Value start = op.getStarts()[list], count = op.getCounts()[list];
@@ -250,7 +250,7 @@ func::FuncOp KernelEmitter::emitWalk(size_t s) {
                       });
                 return {end};
               });
-          emitFlushAll(s, scratch);
+          endLists(s, scratch);
         };
         e.ifThen(e.lt(e.c(0), nk), visit);
         return {};

@@ -1,0 +1,203 @@
+//===- CudaKernel.cpp - the frame of a kernel -----------------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/CudaKernel.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+/// Scalar code: what the walk and the bodies are emitted for.
+static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
+                                      true,     true, false, /*ex2=*/true};
+
+CudaKernel::CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
+                       StringRef prefix, ModuleOp module)
+    : WalkEmitter(kernel, kScalar, prefix, module), cuda(target),
+      p(builder, kernel.getLoc()) {
+  keys = schedule.getChunk();
+  keyChunks = llvm::divideCeil(shape.keyDim, 64);
+  valueChunks = llvm::divideCeil(shape.valueDim, 64);
+  layOutWalk();
+}
+
+LogicalResult CudaKernel::refuse(const Twine &expected, const Twine &got) {
+  return kernel.emitOpError("expected ")
+         << expected << " on target `cuda:" << cuda.name << "`, but got "
+         << got;
+}
+
+static std::string textOf(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << "'" << type << "'";
+  return text;
+}
+
+LogicalResult CudaKernel::verify() {
+  if (!keyType.isBF16() && !keyType.isF16())
+    return refuse("keys of type bf16 or f16", textOf(keyType));
+  for (walk::StreamCode &stream : streams)
+    for (Value tensor : {stream.op.getKey(), stream.op.getValue()})
+      if (Type type = getElementTypeOrSelf(tensor.getType()); type != keyType)
+        return refuse("keys and values of one type", textOf(type));
+  for (Type type : {queryType, outputType})
+    if (type != keyType)
+      return refuse("queries and outputs of the keys' type", textOf(type));
+  for (int64_t dim : {shape.keyDim, shape.valueDim})
+    if (dim % 8 != 0 || dim > 256)
+      return refuse("head sizes divisible by 8, at most 256", Twine(dim));
+  if (sharedBytes > cuda.sharedBytes)
+    return refuse("at most " + Twine(cuda.sharedBytes) +
+                      " bytes of shared memory in use",
+                  Twine(sharedBytes));
+  return success();
+}
+
+int32_t CudaKernel::layOutWalker(int32_t at) {
+  auto take = [&](int32_t bytes) {
+    int32_t offset = at;
+    at += bytes;
+    return offset;
+  };
+  offWalk = take(layout.bytes);
+  offTile = take(tileBytes());
+  offPending = take(kEntries * tileBytes());
+  at = llvm::alignTo(at, 16);
+  offEntries = take(kEntries * 16);
+  offPosted = take(16);
+  offEntryFull = take(8 * kEntries);
+  offEntryEmpty = take(8 * kEntries);
+  return at;
+}
+
+LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
+  MLIRContext *context = builder.getContext();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(context);
+  LLVM::GlobalOp::create(
+      builder, e.loc, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+      /*isConstant=*/false, LLVM::Linkage::External, "filigree_shared",
+      Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+  SmallVector<Type> types(maps.size(), pointer);
+  types.append({pointer, pointer, e.i64()}); // slots, workspace, units
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
+  auto function = LLVM::LLVMFuncOp::create(builder, e.loc, name, type);
+  function->setAttr("nvvm.kernel", builder.getUnitAttr());
+  function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({threads()}));
+  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
+  auto byValue = [&](unsigned index, Type value, int64_t align) {
+    function.setArgAttr(index, "llvm.byval", TypeAttr::get(value));
+    function.setArgAttr(index, "nvvm.grid_constant", builder.getUnitAttr());
+    function.setArgAttr(index, "llvm.align", builder.getI64IntegerAttr(align));
+  };
+  for (unsigned k = 0; k < maps.size(); ++k)
+    byValue(k, LLVM::LLVMArrayType::get(builder.getI8Type(), 128), 64);
+  byValue(maps.size(),
+          LLVM::LLVMArrayType::get(builder.getI64Type(), interface.slotCount),
+          8);
+  return function;
+}
+
+Value CudaKernel::emitShared() {
+  Value base = LLVM::AddressOfOp::create(
+      builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+      "filigree_shared");
+  return LLVM::PtrToIntOp::create(builder, e.loc, e.i32(), base);
+}
+
+CudaKernel::Stage CudaKernel::stageOf(Value number, int32_t count) {
+  return {p.rem(number, count), p.bitAnd(p.div(number, count), 1)};
+}
+
+void CudaKernel::waitEmpty(int32_t ring, const Stage &stage) {
+  p.barrierWait(address(ring, stage.index, 8), p.bitXor(stage.parity, p.c(1)));
+}
+
+Values CudaKernel::ifChanged(Value cond, Values values,
+                             llvm::function_ref<Values(Values)> then) {
+  auto op = scf::IfOp::create(builder, e.loc, ValueRange(values).getTypes(),
+                              cond, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(op.elseBlock());
+  scf::YieldOp::create(builder, e.loc, values);
+  builder.setInsertionPointToStart(op.thenBlock());
+  scf::YieldOp::create(builder, e.loc, then(values));
+  return Values(op.getResults());
+}
+
+CudaEntryPoints CudaKernel::emitDevice() {
+  maps = tensorMaps();
+  emitRangeHelpers();
+  post = emitPost();
+  for (size_t s = 0; s < streams.size(); ++s) {
+    walk::StreamCode &stream = streams[s];
+    stream.fullChunk = emitPostChunk(s, -1);
+    for (size_t k = 0; k < stream.cases.size(); ++k) {
+      bool masked = !stream.cases[k].getMask().empty();
+      stream.maskedChunk.push_back(masked ? emitPostChunk(s, k)
+                                          : func::FuncOp());
+      stream.ranges.push_back(masked ? emitRanges(s, k) : func::FuncOp());
+      stream.process.push_back(emitProcess(s, k));
+    }
+    stream.walk = emitWalk(s);
+  }
+  pass = emitPass();
+
+  CudaEntryPoints entries;
+  entries.function = named("kernel");
+  entries.threads = threads();
+  entries.sharedBytes = sharedBytes;
+  entries.ctasPerMultiprocessor = 1;
+  entries.persistent = entries.zeroed = true; // tiles are drawn one by one
+  entries.maps = maps;
+  entries.units = named("units");
+  entries.workspaceBytes = named("workspace_bytes");
+
+  LLVM::LLVMFuncOp function = declareKernel(entries.function);
+  Block *body = function.addEntryBlock(builder);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(body);
+  for (size_t k = 0; k < maps.size(); ++k)
+    mapPointers.push_back(body->getArgument(k));
+  slots = body->getArgument(maps.size());
+  workspace = body->getArgument(maps.size() + 1);
+  units = body->getArgument(maps.size() + 2);
+  shared = emitShared();
+  Value thread = p.special("tid.x");
+  // Uniform in a warp, which the compiler cannot see otherwise.
+  Value warpOfBlock = p.broadcastLane0(p.shr(thread, 5));
+  e.ifThen(p.eq(thread, p.c(0)), [&] {
+    emitBarrierInit();
+    for (int32_t k = 0; k < kEntries; ++k) {
+      p.barrierInit(address(offEntryFull + 8 * k), 1);
+      p.barrierInit(address(offEntryEmpty + 8 * k), 1);
+    }
+    p.fenceBarrierInit();
+    for (Value map : mapPointers)
+      p.prefetchMap(map);
+  });
+  if (!maps.empty())
+    p.fenceProxy();
+  p.syncBlock();
+  lane = p.bitAnd(thread, 31);
+  emitRoles(thread, warpOfBlock);
+  LLVM::ReturnOp::create(builder, e.loc, ValueRange());
+  return entries;
+}
+
+void CudaKernel::emitHost(const CudaEntryPoints &entries) {
+  e.function(entries.units, {e.ptr()}, {e.i64()},
+             [&](ArrayRef<Value> args) -> SmallVector<Value> {
+               return {tileCount(args[0])};
+             });
+  e.function(entries.workspaceBytes, {e.ptr(), e.i64()}, {e.i64()},
+             [&](ArrayRef<Value>) -> SmallVector<Value> {
+               return {e.c(FIL_ABI_ZEROED_BYTES)};
+             });
+}

@@ -1,0 +1,145 @@
+//===- CudaKernel.h - what the kernels of all CUDA chips share ------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A CTA has a thread that walks (Walker.cpp), threads that load, and warps that
+// compute 16 rows of queries each. Between the walker and the loads is a ring
+// of entries, between the loads and the sums rings of stages; a chunk of keys
+// carries words (first key, number, case) beside its tile, so the warps that
+// compute know nothing of patterns but masks and edges (Softmax.cpp) and the
+// end of a row (Epilogue.cpp). How tiles are loaded and multiplied is the
+// chip's: HopperKernel.h.
+//
+// Tiles in shared memory are blocks of 64 columns: a row of a block is 128
+// bytes, its pieces of 16 bytes swizzled by the row (piece ^ row % 8).
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CUDA_CUDAKERNEL_H
+#define FILIGREE_CODEGEN_CUDA_CUDAKERNEL_H
+
+#include "codegen/cuda/Ptx.h"
+#include "codegen/cuda/TileToNvvm.h"
+#include "codegen/walk/WalkEmitter.h"
+
+namespace filigree::cuda {
+
+/// Codes of entries and chunks that are no (stream, case).
+enum : int32_t { kEnd = -1, kBegin = -2, kQuit = -3 };
+
+/// Bytes of a row of a tile in shared memory: 64 elements, swizzled.
+inline constexpr int32_t kRowBytes = 128;
+/// Bytes of the words of a chunk: key, n, code.
+inline constexpr int32_t kChunkBytes = 16;
+
+/// Which of its two rows element k of an accumulator is in.
+inline int rowOf(size_t k) { return k / 2 % 2; }
+
+class CudaKernel : public walk::WalkEmitter {
+public:
+  CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
+             llvm::StringRef prefix, mlir::ModuleOp module);
+
+  /// What of the pattern this generator cannot do, as a diagnostic.
+  virtual mlir::LogicalResult verify();
+  /// The kernel and its helpers, for the device.
+  CudaEntryPoints emitDevice();
+  /// The functions that the runtime calls, for the host.
+  void emitHost(const CudaEntryPoints &entries);
+
+protected:
+  // What a chip adds.
+  virtual int32_t threads() const = 0;
+  virtual llvm::SmallVector<fil_abi_tensor_map> tensorMaps() { return {}; }
+  virtual void emitBarrierInit() = 0;
+  /// Who does what; `thread` (i32) of the block, `warpOfBlock` uniform.
+  virtual void emitRoles(Value thread, Value warpOfBlock) = 0;
+  /// After the last read of Q's tile, before it is loaded anew.
+  virtual void emitReleaseQuery() {}
+
+  // CudaKernel.cpp
+  mlir::LogicalResult refuse(const llvm::Twine &expected,
+                             const llvm::Twine &got);
+  mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name);
+  /// Address of dynamic shared memory, in any function.
+  Value emitShared();
+  Value address(int32_t offset) { return p.add(shared, offset); }
+  Value address(int32_t offset, Value stage, int32_t stride) {
+    return p.add(address(offset), p.mul(stage, stride));
+  }
+  Value tileWord(int64_t word) {
+    return p.loadShared(e.i64(), address(offTile + 8 * word));
+  }
+  struct Stage {
+    Value index, parity;
+  };
+  /// Stage of a running number (i32) in a ring of `count`, a power of two.
+  Stage stageOf(Value number, int32_t count);
+  void waitEmpty(int32_t ring, const Stage &stage);
+  /// if (cond) values = then(values).
+  Values ifChanged(Value cond, Values values,
+                   llvm::function_ref<Values(Values)> then);
+  /// Lays out what the walker needs from byte `at`, barriers apart; returns
+  /// where it ends.
+  int32_t layOutWalker(int32_t at);
+
+  // Walker.cpp
+  mlir::func::FuncOp emitPost();
+  mlir::func::FuncOp emitPostChunk(size_t s, int caseIndex);
+  mlir::func::FuncOp emitPass();
+  /// The whole life of the thread that walks.
+  void emitWalker();
+
+  // Softmax.cpp
+  /// Edge of the chunk at hand, and its mask if it may need one.
+  Values emitLogits(Values s, bool masked);
+  Values emitOn(Values s, size_t stream, int caseIndex, bool edge);
+  Value emitShift(Value m);
+  Value emitAlpha(Value before, Value after);
+  std::pair<Values, Values> emitSoftmax(ValueRange s, ValueRange top,
+                                        Values &weights);
+  Values packWeights(ValueRange weights);
+
+  // Epilogue.cpp
+  struct State {
+    Values o, m, l;
+  };
+  void emitEpilogue(const State &state);
+
+  const CudaTarget &cuda;
+  Ptx p;
+
+  // Shape.
+  int32_t rows, keys;             ///< of a tile, of a chunk
+  int32_t keyChunks, valueChunks; ///< of 64 elements
+
+  // Bytes into dynamic shared memory.
+  int32_t offQuery = 0, offWalk, offTile, offPending, offEntries, offPosted;
+  int32_t sharedBytes;
+  /// Entries between the walker and the loads, and their barriers.
+  static constexpr int32_t kEntries = 8;
+  int32_t offEntryFull, offEntryEmpty;
+  /// Words of a tile that others see: the frame and the streams'.
+  int64_t tileWords() const {
+    return layout.stream.back() / 8 + walk::kStreamWords;
+  }
+  int32_t tileBytes() const { return 8 * tileWords(); }
+  llvm::SmallVector<fil_abi_tensor_map> maps;
+  mlir::func::FuncOp post, pass;
+
+  // Values of the kernel.
+  Value shared; ///< i32: start of dynamic shared memory
+  Value slots;  ///< generic pointer
+  Values mapPointers;
+  Value workspace; ///< word 0 counts the tiles drawn
+  Value units;     ///< i64
+  Value lane;      ///< i32
+  // Of a warp that computes.
+  Value warp, group;           ///< i32; warp of its four, and which four
+  Value rowInTile, columnPair; ///< of accumulator element 0
+  Value chunkKey, chunkCount, chunkCode; ///< the chunk at hand
+};
+
+} // namespace filigree::cuda
+
+#endif // FILIGREE_CODEGEN_CUDA_CUDAKERNEL_H

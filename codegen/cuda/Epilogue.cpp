@@ -1,0 +1,95 @@
+//===- Epilogue.cpp - from sums of a tile to output and log-sum-exp -------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/CudaKernel.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+void CudaKernel::emitEpilogue(const State &state) {
+  Value batch = tileWord(walk::kBatch), head = tileWord(walk::kHead);
+  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
+  Value count = p.narrow(tileWord(walk::kRows));
+  Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
+  Values inverse;
+  for (int row = 0; row < 2; ++row) {
+    Value l = p.fadd(state.l[row], p.shuffleXor(state.l[row], 1));
+    l = p.fadd(l, p.shuffleXor(l, 2));
+    Value top = p.fmul(state.m[row], p.cf(logitFactor)); // base 2
+    Value scale = p.cf(1.0f);
+    if (Value sink = storeOp.getSink()) {
+      // One more logit, with value zero.
+      Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
+      Value logit = p.fmul(entry, p.cf(walk::kLog2e));
+      Value best = p.fmax(logit, top);
+      Value none = p.isValue(best, -std::numeric_limits<float>::infinity());
+      Value shift = p.select(none, p.cf(0.0f), best);
+      scale = p.ex2(p.fsub(top, shift));
+      l = p.fma(l, scale, p.ex2(p.fsub(logit, shift)));
+      top = best;
+    }
+    Value empty = p.isValue(l, 0.0f);
+    inverse.push_back(p.select(empty, p.cf(0.0f), p.fmul(scale, p.rcp(l))));
+    Value lse = p.fmul(p.fadd(p.lg2(l), top), p.cf(walk::kLn2));
+    lse = p.select(empty, minusInf, lse);
+    Value number = p.add(rowInTile, 8 * row);
+    Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, count));
+    e.ifThen(writes, [&] {
+      Value at = e.add(row0, p.wide(number));
+      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, at}), 4);
+    });
+  }
+
+  // Q is read no more once every warp of the group has come here.
+  p.syncNamed(p.add(group, 1), 128);
+  Value warpRow = p.add(p.mul(group, 64), p.mul(warp, 16));
+  Value warpAt = p.add(address(offQuery), p.mul(warpRow, 128));
+  Value swizzle = p.bitAnd(lane, 7);
+  // Row of the lane among the 16, by halves of 8, for stmatrix.
+  Value laneRow = p.bitAnd(lane, 15);
+  Value laneAt = p.add(warpAt, p.mul(laneRow, 128));
+  int64_t groups = shape.valueDim / 8; // of 8 columns
+  for (int64_t g = 0; g < groups; g += 2) {
+    int64_t width = std::min<int64_t>(2, groups - g);
+    Values registers;
+    for (int64_t x = g; x < g + width; ++x)
+      for (int row = 0; row < 2; ++row) {
+        int64_t k = 4 * x + 2 * row;
+        registers.push_back(p.pack(outputType, p.fmul(state.o[k], inverse[row]),
+                                   p.fmul(state.o[k + 1], inverse[row])));
+      }
+    Value column = p.add(p.shr(lane, 4), g % 8);
+    Value at = p.add(laneAt, int32_t(g / 8) * rows * 128);
+    p.storeMatrices(p.add(at, p.mul(p.bitXor(column, swizzle), 16)), registers);
+  }
+  p.syncWarp();
+  // 16 bytes a lane and turn, rows one after the other.
+  Value output = storeOp.getOutput();
+  Value base = tensorAt(slots, output, {batch, head, row0});
+  Value stride = e.mul(tensorSlot(slots, output, 7), e.c(2));
+  Type four = VectorType::get({4}, e.i32());
+  int64_t pieces = 16 * groups;
+  for (int64_t turn = 0; turn < pieces; turn += 32) {
+    Value piece = p.add(lane, turn);
+    Value row = p.div(piece, groups), column = p.rem(piece, groups);
+    Value number = p.add(warpRow, row);
+    Value inside = p.lt(number, count);
+    if (turn + 32 > pieces)
+      inside = e.band(inside, p.lt(piece, p.c(pieces)));
+    Value at = p.add(warpAt, p.mul(row, 128));
+    at = p.add(at, p.mul(p.div(column, 8), rows * 128));
+    Value place = p.bitXor(p.bitAnd(column, 7), p.bitAnd(row, 7));
+    e.ifThen(inside, [&] {
+      Value data = p.loadShared(four, p.add(at, p.mul(place, 16)));
+      Value offset =
+          e.add(e.mul(p.wide(number), stride), p.wide(p.mul(column, 16)));
+      LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
+    });
+  }
+  emitReleaseQuery();
+  p.syncWarp();
+}

@@ -1,0 +1,146 @@
+//===- Loader.cpp - the thread that loads tiles ---------------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the walker posts (Walker.cpp), as copies of the tensor memory
+// accelerator.
+//
+//   loader:  until quit, for each entry:
+//              begin: wait qEmpty; Q -> smem; copy the tile's words; qFull
+//              chunk: wait kEmpty; chunk words; K -> smem, kFull
+//                     V of the chunk before: wait vEmpty; V -> smem, vFull
+//              end:   wait kEmpty; chunk words = end; kFull; the last V
+//
+// A chunk's values follow the next chunk's keys: their stage is the later one
+// to come free, and keys should not wait for it.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/HopperKernel.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
+                            int32_t chunks, Value map, Value row, Value head,
+                            Value batch) {
+  for (int32_t k = 0; k < chunks; ++k)
+    p.loadTile(p.add(at, k * boxRows * 128), map,
+               {p.c(64 * k), row, head, batch}, barrierAt);
+}
+
+void HopperKernel::emitLoader() {
+  Type i32 = e.i32();
+  Value zero = p.c(0);
+  // The map of keys (0) or values (1) of the stream in a code.
+  auto mapOf = [&](Value code, int which) {
+    Value map = mapPointers[1 + which];
+    for (size_t s = 1; s < streams.size(); ++s)
+      map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)),
+                     mapPointers[1 + 2 * s + which], map);
+    return map;
+  };
+  enum { kNumber, kPass, kKey, kValue, kRow, kCode, kHead, kBatch, kCounts };
+  auto loop = scf::WhileOp::create(
+      builder, e.loc, SmallVector<Type>(kCounts, i32),
+      Values{zero, zero, zero, zero, p.c(-1), zero, zero, zero});
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Type> types(kCounts, i32);
+  SmallVector<Location> locs(kCounts, e.loc);
+  Block *before = builder.createBlock(&loop.getBefore(), {}, types, locs);
+  ValueRange state = before->getArguments();
+  Stage entry = CudaKernel::stageOf(state[kNumber], kEntries);
+  p.barrierWait(address(offEntryFull, entry.index, 8), entry.parity);
+  Value words = address(offEntries, entry.index, 16);
+  Value code = p.loadShared(i32, p.add(words, 8));
+  Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
+                                     code, p.c(kQuit));
+  scf::ConditionOp::create(builder, e.loc, more, state);
+
+  Block *after = builder.createBlock(&loop.getAfter(), {}, types, locs);
+  state = after->getArguments();
+  entry = CudaKernel::stageOf(state[kNumber], kEntries);
+  words = address(offEntries, entry.index, 16);
+  Value row = p.loadShared(i32, words);
+  Value n = p.loadShared(i32, p.add(words, 4));
+  code = p.loadShared(i32, p.add(words, 8));
+  Value key = p.loadShared(i32, p.add(words, 12));
+  auto taken = [&] { p.barrierArrive(address(offEntryEmpty, entry.index, 8)); };
+
+  auto kind =
+      scf::IfOp::create(builder, e.loc, types, p.eq(code, p.c(kBegin)), true);
+  builder.setInsertionPointToStart(kind.thenBlock());
+  {
+    Value tile = address(offPending, entry.index, tileBytes());
+    auto tileWord = [&](int64_t word) {
+      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * word)));
+    };
+    Value full = address(barrier(kQueryFull));
+    p.barrierWait(address(barrier(kQueryEmpty)),
+                  p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
+    // Bytes are expected before they can arrive, and this thread arrives last.
+    p.barrierExpectOnly(full, rows * 128 * keyChunks);
+    Value batch = tileWord(walk::kBatch);
+    emitLoad(full, address(offQuery), rows, keyChunks, mapPointers[0],
+             p.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase)),
+             tileWord(walk::kHead), batch);
+    for (int64_t k = 0; k < tileWords(); ++k)
+      p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),
+                    address(offTile + 8 * k));
+    p.barrierArrive(full);
+    Value head = tileWord(walk::kKvHead);
+    taken();
+    Values next(state);
+    next[kNumber] = p.add(state[kNumber], 1);
+    next[kPass] = p.add(state[kPass], 1);
+    next[kHead] = head;
+    next[kBatch] = batch;
+    scf::YieldOp::create(builder, e.loc, next);
+  }
+  builder.setInsertionPointToStart(kind.elseBlock());
+  {
+    taken();
+    Stage k = stageOf(state[kKey]);
+    waitEmpty(keyEmpty(), k);
+    Value chunk = address(offChunk, k.index, 16);
+    p.storeShared(key, chunk);
+    p.storeShared(n, p.add(chunk, 4));
+    p.storeShared(code, p.add(chunk, 8));
+    Value full = address(keyFull(), k.index, 8);
+    Value isEnd = p.eq(code, p.c(kEnd));
+    e.ifThen(
+        isEnd, [&] { p.barrierArrive(full); },
+        [&] {
+          p.barrierExpect(full, keyBytes);
+          emitLoad(full, address(offKeys, k.index, keyBytes), keys, keyChunks,
+                   mapOf(code, 0), row, state[kHead], state[kBatch]);
+        });
+    Value pending = p.lt(p.c(-1), state[kRow]);
+    e.ifThen(pending, [&] {
+      Stage v = stageOf(state[kValue]);
+      waitEmpty(valueEmpty(), v);
+      Value full = address(valueFull(), v.index, 8);
+      p.barrierExpect(full, valueBytes);
+      emitLoad(full, address(offValues, v.index, valueBytes), keys, valueChunks,
+               mapOf(state[kCode], 1), state[kRow], state[kHead],
+               state[kBatch]);
+    });
+    Values next(state);
+    next[kNumber] = p.add(state[kNumber], 1);
+    next[kKey] = p.add(state[kKey], 1);
+    Value one = p.select(pending, p.c(1), zero);
+    next[kValue] = arith::AddIOp::create(builder, e.loc, state[kValue], one);
+    next[kRow] = p.select(isEnd, p.c(-1), row);
+    next[kCode] = code;
+    scf::YieldOp::create(builder, e.loc, next);
+  }
+  builder.setInsertionPointAfter(kind);
+  scf::YieldOp::create(builder, e.loc, kind.getResults());
+
+  builder.setInsertionPointAfter(loop);
+  p.barrierWait(address(barrier(kQueryEmpty)),
+                p.bitXor(p.bitAnd(loop.getResult(kPass), 1), p.c(1)));
+  p.storeShared(e.c(-1), address(offTile));
+  p.barrierArrive(address(barrier(kQueryFull)));
+}

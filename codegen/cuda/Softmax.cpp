@@ -1,0 +1,160 @@
+//===- Softmax.cpp - edges, masks and weights of a warp's scores ----------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A warp holds 16 rows of scores as mma and wgmma leave them: element k of a
+// thread is row 16 warp + lane / 4 + 8 (k / 2 % 2) and column 8 (k / 4) +
+// 2 (lane % 4) + k % 2.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/CudaKernel.h"
+#include "codegen/cuda/PairBody.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+//===----------------------------------------------------------------------===//
+// Logits
+//===----------------------------------------------------------------------===//
+
+/// Edge of `stream` and mask of its case on every score; keys beyond the
+/// chunk's are masked wherever a case is.
+Values CudaKernel::emitOn(Values s, size_t index, int caseIndex, bool edge) {
+  walk::StreamCode &code = streams[index];
+  auto streamWord = [&](int64_t word) {
+    return tileWord(layout.stream[index] / 8 + word);
+  };
+  auto least = [&](Value a, Value x) -> Value {
+    return arith::MinSIOp::create(builder, e.loc, a, x);
+  };
+  // Whole is where the thread is, part a constant: what differs between its
+  // pairs costs no register.
+  Value row = p.wide(rowInTile), column = p.wide(columnPair);
+  Value key = e.add(p.wide(chunkKey), column);
+  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
+  Value lastRow = e.add(tileWord(walk::kRows), -1);
+  Value keysLeft = p.sub(chunkCount, columnPair);
+  Value lastKey = p.add(keysLeft, -1);
+  PairPlace place;
+  place.b = {tileWord(walk::kDocument)};
+  place.h = {tileWord(walk::kHead)};
+  place.i = {e.add(streamWord(walk::kPosition), row), Value(), 0, rows};
+  place.j = {key, Value(), 0, keys};
+  place.col = {e.add(key, streamWord(walk::kKeyBase)), Value(), -8, keys};
+  walk::BodyEmitter scalars(e, interface, slots);
+  PairBody bodies(e, p, scalars);
+  Value scale = p.cf(code.op.getScale().convertToDouble());
+  Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
+  // Pair by pair: what one needs is dead before the next.
+  for (size_t k = 0; k < s.size(); ++k) {
+    int32_t down = 8 * rowOf(k), right = int32_t(8 * (k / 4) + k % 2);
+    place.i.part = p.c(down);
+    place.j.part = p.c(right);
+    // What lies beyond stays inside bias tensors; nobody reads it.
+    place.row = {e.add(row0, e.min(e.add(row, down), lastRow))};
+    place.col.part = least(place.j.part, lastKey);
+    if (edge) {
+      s[k] = p.fmul(s[k], scale);
+      if (code.edge)
+        s[k] = bodies.evaluate(code.edge.getBody().front(), place, s[k]);
+      continue;
+    }
+    Value keep = p.lt(place.j.part, keysLeft);
+    if (caseIndex >= 0)
+      keep = e.band(keep, bodies.evaluate(
+                              code.cases[caseIndex].getMask().front(), place));
+    s[k] = p.select(keep, s[k], minusInf);
+  }
+  return s;
+}
+
+Values CudaKernel::emitLogits(Values s, bool masked) {
+  if (!plainScores)
+    for (size_t k = 0; k < streams.size(); ++k) {
+      auto edge = [&](Values values) { return emitOn(values, k, -1, true); };
+      s = streams.size() == 1
+              ? edge(s)
+              : ifChanged(p.eq(p.bitAnd(chunkCode, 255), p.c(k)), s, edge);
+    }
+  if (!masked)
+    return s;
+  Value partial = e.bor(p.lt(p.c(255), chunkCode), p.lt(chunkCount, p.c(keys)));
+  return ifChanged(partial, s, [&](Values values) {
+    Value whole = p.lt(chunkCode, p.c(256));
+    values = ifChanged(whole, values,
+                       [&](Values v) { return emitOn(v, 0, -1, false); });
+    for (size_t k = 0; k < streams.size(); ++k)
+      for (size_t x = 0; x < streams[k].cases.size(); ++x)
+        if (!streams[k].cases[x].getMask().empty())
+          values =
+              ifChanged(p.eq(chunkCode, p.c(int32_t(k | (x + 1) << 8))), values,
+                        [&](Values v) { return emitOn(v, k, x, false); });
+    return values;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+/// What is added to base-2 logits of a row whose largest score is `m`: 0 where
+/// there is none.
+Value CudaKernel::emitShift(Value m) {
+  Value none = p.isValue(m, -std::numeric_limits<float>::infinity());
+  return p.fmul(p.select(none, p.cf(0.0f), m), p.cf(-logitFactor));
+}
+
+/// 2^(c (before - after)), by the shifts that weights were computed with, which
+/// are rounded; 0 where `before` is -inf.
+Value CudaKernel::emitAlpha(Value before, Value after) {
+  Value none = p.isValue(before, -std::numeric_limits<float>::infinity());
+  Value change = p.fsub(emitShift(after), emitShift(before));
+  return p.select(none, p.cf(0.0f), p.ex2(change));
+}
+
+/// Row maxima of `s` and `top`; weights = 2^(c (s - max)), 0 where max is -inf.
+/// Returns the maxima and the sums of this thread's weights.
+std::pair<Values, Values> CudaKernel::emitSoftmax(ValueRange s, ValueRange top,
+                                                  Values &weights) {
+  Values best, sums;
+  Value factor = p.cf(logitFactor);
+  Values shift;
+  for (int row = 0; row < 2; ++row) {
+    // Two chains a row: one would wait for itself.
+    Value chains[2];
+    for (size_t k = 0; k < s.size(); ++k)
+      if (rowOf(k) == row) {
+        Value &chain = chains[k % 2];
+        chain = chain ? p.fmax(chain, s[k]) : s[k];
+      }
+    Value m = p.fmax(chains[0], chains[1]);
+    m = p.fmax(m, p.shuffleXor(m, 1));
+    m = p.fmax(m, p.shuffleXor(m, 2));
+    if (!top.empty())
+      m = p.fmax(m, top[row]);
+    best.push_back(m);
+    shift.push_back(emitShift(m));
+  }
+  weights.clear();
+  for (size_t k = 0; k < s.size(); ++k)
+    weights.push_back(p.ex2(p.fma(s[k], factor, shift[rowOf(k)])));
+  for (int row = 0; row < 2; ++row) {
+    Value chains[2];
+    for (size_t k = 0; k < s.size(); ++k)
+      if (rowOf(k) == row) {
+        Value &chain = chains[k % 2];
+        chain = chain ? p.fadd(chain, weights[k]) : weights[k];
+      }
+    sums.push_back(p.fadd(chains[0], chains[1]));
+  }
+  return {best, sums};
+}
+
+Values CudaKernel::packWeights(ValueRange weights) {
+  Values packed;
+  for (size_t k = 0; k < weights.size(); k += 2)
+    packed.push_back(p.pack(keyType, weights[k], weights[k + 1]));
+  return packed;
+}

@@ -1,0 +1,102 @@
+//===- Walker.cpp - the thread that walks the streams ---------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One thread walks, others load; between them is a ring of entries, so that
+// the latency of the walk (words in shared memory, lists in global memory) is
+// not that of the loads.
+//
+//   for tile drawn from the counter: for document of the tile:
+//     post begin, with the words of the tile
+//     walk the streams; each chunk: post (row, n, code, key)
+//     post end
+//   post quit
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/CudaKernel.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+/// post(scratch, row, n, code, key): one more entry; with the words of the
+/// tile, if it begins one.
+func::FuncOp CudaKernel::emitPost() {
+  return e.function(
+      named("post"), {e.ptr(), e.i32(), e.i32(), e.i32(), e.i32()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        shared = emitShared();
+        Value scratch = args[0];
+        Value number = p.loadShared(e.i32(), address(offPosted));
+        p.storeShared(p.add(number, 1), address(offPosted));
+        Stage at = stageOf(number, kEntries);
+        waitEmpty(offEntryEmpty, at);
+        for (int k = 0; k < 4; ++k)
+          p.storeShared(args[1 + k],
+                        p.add(address(offEntries, at.index, 16), 4 * k));
+        e.ifThen(p.eq(args[3], p.c(kBegin)), [&] {
+          Value words = address(offPending, at.index, tileBytes());
+          for (int64_t k = 0; k < tileWords(); ++k)
+            p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+        });
+        p.barrierArrive(address(offEntryFull, at.index, 8));
+        return {};
+      });
+}
+
+/// chunk(scratch, key, n): what `process` does with a chunk.
+func::FuncOp CudaKernel::emitPostChunk(size_t s, int caseIndex) {
+  return e.function(named("chunk_" + Twine(s) + "_" + Twine(caseIndex + 1)),
+                    {e.ptr(), e.i64(), e.i64()}, {},
+                    [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                      Value row =
+                          e.add(args[1], stream(args[0], s, walk::kKeyBase));
+                      e.call(post, {args[0], p.narrow(row), p.narrow(args[2]),
+                                    p.c(int32_t(s) | (caseIndex + 1) << 8),
+                                    p.narrow(args[1])});
+                      return {};
+                    });
+}
+
+/// pass(scratch): one tile, or the part of it that lies in one document.
+func::FuncOp CudaKernel::emitPass() {
+  return e.function(named("pass"), {e.ptr()}, {},
+                    [&](ArrayRef<Value> args) -> SmallVector<Value> {
+                      Value scratch = args[0], zero = p.c(0);
+                      e.call(post, {scratch, zero, zero, p.c(kBegin), zero});
+                      for (walk::StreamCode &stream : streams)
+                        e.call(stream.walk, {scratch});
+                      e.call(post, {scratch, zero, zero, p.c(kEnd), zero});
+                      return {};
+                    });
+}
+
+void CudaKernel::emitWalker() {
+  Value scratch = LLVM::AddrSpaceCastOp::create(
+      builder, e.loc, e.ptr(),
+      LLVM::IntToPtrOp::create(
+          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+          address(offWalk)));
+  p.storeShared(p.c(0), address(offPosted));
+  // Of the words that go with a tile, not every pattern writes all.
+  for (int64_t k = 0; k < tileWords(); ++k)
+    e.storeI64(e.c(0), scratch, k);
+  setFrame(scratch, walk::kSplit, e.c(0));
+  setFrame(scratch, walk::kSplits, e.c(1));
+  // A tile is drawn when the one before is walked, a ring of chunks before it
+  // is computed: its latency is hidden, and no tile is kept for a busy CTA.
+  auto draw = [&]() -> Value {
+    return LLVM::AtomicRMWOp::create(builder, e.loc, LLVM::AtomicBinOp::add,
+                                     workspace, e.c(1),
+                                     LLVM::AtomicOrdering::monotonic);
+  };
+  e.whileLoop(
+      {draw()}, [&](ValueRange tile) { return e.lt(tile[0], units); },
+      [&](ValueRange tile) -> SmallVector<Value> {
+        emitLocate(scratch, slots, tile[0], [&] { e.call(pass, {scratch}); });
+        return {draw()};
+      });
+  Value zero = p.c(0);
+  e.call(post, {scratch, zero, zero, p.c(kQuit), zero});
+}

@@ -1,0 +1,216 @@
+//===- Tiles.cpp - which rows a tile has ----------------------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Tiles count (batch entry, head, rows), rows fastest; the last tile of the
+// rows comes first, so that under a causal mask the longest does. A packed
+// tile covers token rows [u * rows, (u + 1) * rows) and is visited once a
+// document it meets; the first is found by binary search in cu_q. Entries are
+// clamped to the tokens where they are used; emitCheckDocuments looks at all of
+// them and reports a bad one.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/walk/WalkEmitter.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::walk;
+
+Value WalkEmitter::sharingHeads(Value slots) {
+  Value heads = tensorSlot(slots, fold.getQuery(), 2);
+  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value group = e.udiv(heads, e.max(kvHeads, e.c(1)));
+  Value shared = e.truth(true);
+  for (StreamCode &stream : streams) {
+    for (tile::CaseOp op : stream.cases)
+      if (!op.getMask().empty() &&
+          !op.getMask().front().getArgument(1).use_empty())
+        shared = e.truth(false);
+    for (Value start : stream.op.getStarts())
+      shared = e.band(shared, e.le(tensorSlot(slots, start, 2), kvHeads));
+  }
+  return e.select(shared, group, e.c(1));
+}
+
+Value WalkEmitter::tileCount(Value slots) {
+  Value query = fold.getQuery();
+  Value tiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+  Value pack = packFactor(slots);
+  Value heads = e.udiv(tensorSlot(slots, query, 2), e.max(pack, e.c(1)));
+  return e.mul(e.mul(tensorSlot(slots, query, 1), heads), tiles);
+}
+
+WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
+                                                Value tile) {
+  Value query = fold.getQuery();
+  Value held = e.max(pack, e.c(1));
+  Value heads = e.udiv(tensorSlot(slots, query, 2), held);
+  Value rowTiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+  Value outer = e.udiv(tile, rowTiles);
+  Value rowTile = e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles));
+  return {e.udiv(outer, heads), e.mul(e.urem(outer, heads), held),
+          e.mul(rowTile, schedule.getRows())};
+}
+
+void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
+                             llvm::function_ref<void()> body) {
+  Value query = fold.getQuery();
+  Value heads = tensorSlot(slots, query, 2), nq = tensorSlot(slots, query, 3);
+  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value pack = packFactor(slots);
+  TilePlace at = placeOfTile(slots, pack, tile);
+  Value batch = at.batch, head = at.head, row0 = at.row0;
+  setFrame(scratch, kSlots, e.asInt(slots));
+  setFrame(scratch, kBatch, batch);
+  setFrame(scratch, kHead, head);
+  setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
+  setFrame(scratch, kPack, pack);
+  setFrame(scratch, kHeld, e.mul(pack, nq));
+  Value rowEnd = e.min(nq, e.add(row0, schedule.getRows()));
+
+  auto place = [&](Value document, Value first, Value rows, Value docQ,
+                   Value queryBase, llvm::function_ref<Value(size_t)> keyBase,
+                   llvm::function_ref<Value(size_t)> keys) {
+    setFrame(scratch, kDocument, document);
+    setFrame(scratch, kRow0, first);
+    setFrame(scratch, kRows, rows);
+    setFrame(scratch, kNq, docQ);
+    setFrame(scratch, kQueryBase, queryBase);
+    for (size_t s = 0; s < streams.size(); ++s) {
+      Value area = e.at(scratch, layout.stream[s]);
+      e.storeI64(keyBase(s), area, kKeyBase);
+      e.storeI64(keys(s), area, kNk);
+      Value offset = e.sub(keys(s), docQ);
+      if (fold.getOffsets())
+        offset = BodyEmitter(e, interface, slots)
+                     .tableEntry(argument(fold.getOffsets()), {document});
+      else if (fold.getTopLeft())
+        offset = e.c(0);
+      e.storeI64(e.add(first, offset), area, kPosition);
+    }
+    body();
+  };
+
+  if (!fold.getCuQuery()) {
+    place(
+        batch, row0, e.sub(rowEnd, row0), nq, e.c(0),
+        [&](size_t) -> Value { return e.c(0); },
+        [&](size_t s) -> Value {
+          return tensorSlot(slots, streams[s].op.getKey(), 3);
+        });
+    return;
+  }
+
+  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd.
+  BodyEmitter bodies(e, interface, slots);
+  Value cuQ = fold.getCuQuery(), cuK = fold.getCuKey();
+  Value documents = e.add(tensorSlot(slots, cuQ, 1), -1);
+  auto startOf = [&](Value table, Value d, Value limit) {
+    Value entry = bodies.tableEntry(argument(table), {d});
+    return e.min(e.max(entry, e.c(0)), limit);
+  };
+  // Rows of no document see no key.
+  auto blank = [&](Value from, Value to) {
+    e.ifThen(e.lt(from, to), [&] {
+      place(
+          e.c(0), from, e.sub(to, from), to, e.c(0),
+          [&](size_t) -> Value { return e.c(0); },
+          [&](size_t) -> Value { return e.c(0); });
+    });
+  };
+  Value nk = leastKeys(slots);
+  auto visit = [&] {
+    SmallVector<Value> found = e.whileLoop(
+        {e.c(0), documents},
+        [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
+        [&](ValueRange range) -> SmallVector<Value> {
+          Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
+          Value below = e.le(startOf(cuQ, middle, nq), row0);
+          return {e.select(below, middle, range[0]),
+                  e.select(below, range[1], middle)};
+        });
+    // Next document, and the first row not yet written.
+    SmallVector<Value> last = e.whileLoop(
+        {found[0], row0},
+        [&](ValueRange state) {
+          Value inRange = e.lt(state[0], documents);
+          Value index = e.min(state[0], e.add(documents, -1));
+          return e.band(inRange, e.lt(startOf(cuQ, index, nq), rowEnd));
+        },
+        [&](ValueRange state) -> SmallVector<Value> {
+          Value d = state[0], next = e.add(d, 1);
+          Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
+          Value kLo = startOf(cuK, d, nk), kHi = startOf(cuK, next, nk);
+          Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
+          // Where no unit looks at all bounds, each tile does at those it uses.
+          if (!checksDocuments) {
+            auto raw = [&](Value table, Value at) {
+              return bodies.tableEntry(argument(table), {at});
+            };
+            setFrame(scratch, kDocument, d);
+            setFrame(scratch, kRow0, row0);
+            for (auto [table, limit] :
+                 {std::pair<Value, Value>{cuQ, nq}, {cuK, nk}}) {
+              Value lo = raw(table, d), hi = raw(table, next);
+              Value leaves =
+                  e.bor(e.lt(lo, e.c(0)), e.bor(e.lt(hi, lo), e.lt(limit, hi)));
+              e.ifThen(leaves, [&, hi = hi] {
+                emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, hi);
+              });
+            }
+          }
+          blank(state[1], e.min(from, rowEnd));
+          e.ifThen(e.lt(from, to), [&] {
+            place(
+                d, e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
+                [&](size_t) -> Value { return kLo; },
+                [&](size_t) -> Value {
+                  return e.max(e.sub(kHi, kLo), e.c(0));
+                });
+          });
+          return {next, e.max(state[1], e.max(from, to))};
+        });
+    blank(last[1], rowEnd);
+  };
+  e.ifThen(e.lt(e.c(0), documents), visit, [&] { blank(row0, rowEnd); });
+}
+
+Value WalkEmitter::leastKeys(Value slots) {
+  Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
+  for (StreamCode &stream : streams)
+    nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  return nk;
+}
+
+/// check_documents(slots, scratch): reports the first entry of cu_q, else of
+/// cu_k, that is below the one before (below 0) or beyond the tokens; b is its
+/// number, col its value.
+func::FuncOp WalkEmitter::emitCheckDocuments() {
+  checksDocuments = true;
+  return e.function(
+      named("check_documents"), {e.ptr(), e.ptr()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value slots = args[0], scratch = args[1];
+        setFrame(scratch, kSlots, e.asInt(slots));
+        setFrame(scratch, kHead, e.c(0));
+        setFrame(scratch, kRow0, e.c(0));
+        BodyEmitter bodies(e, interface, slots);
+        for (auto [table, limit] :
+             {std::pair<Value, Value>{fold.getCuQuery(),
+                                      tensorSlot(slots, fold.getQuery(), 3)},
+              {fold.getCuKey(), leastKeys(slots)}})
+          e.loop(
+              e.c(0), tensorSlot(slots, table, 1), e.c(1), {e.c(0)},
+              [&, table = table,
+               limit = limit](Value d, ValueRange least) -> SmallVector<Value> {
+                Value entry = bodies.tableEntry(argument(table), {d});
+                e.ifThen(e.bor(e.lt(entry, least[0]), e.lt(limit, entry)), [&] {
+                  setFrame(scratch, kDocument, d);
+                  emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, entry);
+                });
+                return {entry};
+              });
+        return {};
+      });
+}
