@@ -1,4 +1,4 @@
-"""binding.py - the C interface of the runtime for run.py, by ctypes: pools, options, prepared runs.
+"""binding.py - the C interface of the runtime, by ctypes: pools, options, prepared runs.
 
 A Run is prepared once (arguments, workspace) and then called; what is timed is fil_run alone.
 """
@@ -36,6 +36,10 @@ class PoolOptions(c.Structure):
 class Options(c.Structure):
     _fields_ = [("size", c.c_uint32), ("worker_limit", c.c_uint32), ("parallel_for", c.c_void_p),
                 ("context", c.c_void_p), ("isa", c.c_uint32), ("checked", c.c_uint32), ("status", c.c_void_p)]
+
+
+class CudaOptions(c.Structure):
+    _fields_ = Options._fields_ + [("stream", c.c_void_p), ("allow_jit", c.c_uint32), ("reserved", c.c_uint32)]
 
 
 class Spy(c.Structure):

@@ -4,6 +4,7 @@
 #   compile_cuda.sh [BUILD] [OUT]        default: build, build/bench-cuda
 #
 # The folder and this checkout are all that a machine with a GPU and PyTorch needs.
+# What the compiler refuses is left out, with its reason in compile.json.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${1:-$top/build}
@@ -13,26 +14,45 @@ filigree=$build/bin/filigree
 mkdir -p "$out/oracle"
 cp "$build/lib/libfiligree.so" "$out/libfiligree.so"
 
-times=""
-compile() { # file name, pattern, further options
-  local name=$1 pattern=$2 begin end
-  shift 2
+times="" refused=""
+compile() { # file name, pattern, head sizes, further options
+  local name=$1 pattern=$2 dims=$3 begin end reason
+  shift 3
+  rm -f "$out/$name.so"
   begin=$(date +%s%N)
-  "$filigree" compile "$top/test/bench/patterns.attn" --pattern "$pattern" --target cuda:sm_90a --dtype bf16 "$@" \
-    -o "$out/$name.so"
+  if ! reason=$("$filigree" compile "$top/test/bench/patterns.attn" --pattern "$pattern" --dtype bf16 \
+    --target "${target:-cuda:sm_90a}" --head-dim "$dims" "$@" -o "$out/$name.so" 2>&1); then
+    reason=$(head -n 1 <<<"$reason" | tr -d '"\\')
+    echo "compile_cuda.sh: left out $name: $reason" >&2
+    refused+="${refused:+, }\"$name\": \"$reason\""
+    return
+  fi
   end=$(date +%s%N)
-  times+="${times:+, }\"$name\": {\"seconds\": $(((end - begin) / 1000000))e-3, \"bytes\": $(stat -c %s "$out/$name.so")}"
+  times+="${times:+, }\"$name\": {\"seconds\": $(((end - begin) / 1000000))e-3, "
+  times+="\"bytes\": $(stat -c %s "$out/$name.so"), \"variants\": $(tr , '\n' <<<"$dims" | wc -l)}"
+}
+oracle() { # file name, pattern, head sizes
+  "$filigree" compile "$top/test/bench/patterns.attn" --pattern "$2" --emit oracle --dtype bf16 --head-dim "$3" \
+    -o "$out/oracle/$1.so"
+}
+both() {
+  compile "$@"
+  oracle "$@"
 }
 for pattern in dense causal_dense window_sink; do
-  compile "$pattern" "$pattern" --head-dim 64,96,128,256
-  "$filigree" compile "$top/test/bench/patterns.attn" --pattern "$pattern" --emit oracle --dtype bf16 \
-    --head-dim 64,96,128,256 -o "$out/oracle/$pattern.so"
+  both "$pattern" "$pattern" 64,96,128,256
 done
-compile lists lists --head-dim 128
-compile window_4096 window_sink --head-dim 128 --set window=4096
+for pattern in documents lists lists_causal lists64; do
+  both "$pattern" "$pattern" 128
+done
+both decode dense 128
+compile window_4096 window_sink 128 --set window=4096
+for pattern in dense causal_dense lists; do
+  target=cuda:sm_80 compile "sm80_$pattern" "$pattern" 128
+done
 
 commit=$(git -C "$top" rev-parse HEAD 2>/dev/null || echo unknown)
 cat > "$out/compile.json" <<JSON
-{"commit": "$commit", "target": "cuda:sm_90a", "artifacts": {$times}}
+{"commit": "$commit", "target": "cuda:sm_90a", "artifacts": {$times}, "refused": {$refused}}
 JSON
 echo "wrote $out"

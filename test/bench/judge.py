@@ -40,7 +40,9 @@ def stored(values, array):
 def compare(what, got, exact, orders, limit_of):
     """[rows] or [rows, D] of one head; the largest error over its limit."""
     forward, finite = orders[0], np.isfinite(exact)
-    naive = max([0.0] + [float(np.abs(order - exact)[finite & np.isfinite(order)].max(initial=0)) for order in orders])
+    with np.errstate(invalid="ignore"):
+        naive = max([0.0] + [float(np.abs(order - exact)[finite & np.isfinite(order)].max(initial=0))
+                             for order in orders])
     limit = np.broadcast_to(limit_of(naive, np.abs(exact[finite]).max(initial=0), exact), exact.shape)
     same = (got == exact) | (np.isnan(got) & np.isnan(exact))
     free = finite & ~np.isfinite(forward) & ~np.isfinite(got)

@@ -5,7 +5,19 @@
 
 FOLDER is what compile.sh wrote (build/bench): artifacts, libfiligree.so, libbench.so; no compiler is needed here.
 Needs NumPy; PyTorch for the rows `torch`. Every measurement checks its answer, warms up, and gives the median and the
-10th and 90th percentile; rates are exact allowed pairs x 2 (Dk + Dv) a second. One JSON is written and a table printed.
+10th and 90th percentile; rates are exact allowed pairs x 2 (Dk + Dv) a second. One JSON is written and a table
+printed. Rows:
+
+  fma         multiply-adds on registers, 1, 2 and all threads: the yardstick of "of peak"; again at the end
+  dense       N=4096 f32, 1, 2 and all threads; causal: the same
+  window      1024 + 128 sinks, N=65,536 against the dense rate; workspace and growth of memory at N=262,144
+  lists       128 x 128, N=32,768, 50 to 1 % of all blocks, another list a head; pareto: uneven rows against even ones
+  columns     lists of blocks 128 x 1, 4, 16 and 64, N=32,768, 10 % of the keys, against the dense rate; one query too
+  decode      one query, N=131,072, 8 heads on 2, over 1 GiB of caches in turn, against a sum that reads the same bytes
+  overhead    a call without work
+  mask        all but the scores at N=1,048,576
+  compile     times and sizes as compile.sh took
+  torch       SDPA and compiled FlexAttention, where PyTorch is there
 """
 import argparse
 import ctypes
@@ -24,6 +36,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, HERE)
 from binding import ISAS, Bf16, Runtime, Spy  # noqa: E402
+from graphs import pareto_counts, window_pairs  # noqa: E402
 from judge import Judge  # noqa: E402
 
 D = 128
@@ -132,12 +145,6 @@ class Bench:
     def row_causal(self):
         self.row_dense(causal=True)
 
-    @staticmethod
-    def window_pairs(n):
-        i = np.arange(n, dtype=np.int64)
-        first = np.maximum(0, i - WINDOW + 1)
-        return int((i - first + 1 + np.minimum(first, SINK)).sum())
-
     def row_window(self):
         n, heads, threads = 65536, 1 if self.quick else 4, self.most
         kernel = self.runtime.kernel("window_sink", "window_sink", "d128_f32")
@@ -145,7 +152,8 @@ class Bench:
         run = kernel.prepare(threads, q=q, k=k, v=v, o=o, lse=lse)
         seconds = self.time(run)
         checked = self.judge("window_sink", q=q, k=k, v=v).check("window", o, lse)
-        entry = self.add(f"window+sinks N={n} h{heads}", seconds, threads, heads * self.window_pairs(n), **checked)
+        pairs = heads * window_pairs(n, WINDOW, SINK)
+        entry = self.add(f"window+sinks N={n} h{heads}", seconds, threads, pairs, **checked)
         dense = self.dense_rate(threads)
         entry["time_over_ideal"] = dense / entry["gflops"]
         entry["note"] = f"{entry['time_over_ideal']:.3f} x (pairs / all pairs) x dense time, at the dense rate"
@@ -160,7 +168,7 @@ class Bench:
         seconds = [run()]
         grown = status_kib("VmHWM") - before
         checked = self.judge("window_sink", q=q, k=k, v=v).check("window", o, lse)
-        self.add(f"window+sinks N={n} h{heads}", seconds, threads, heads * self.window_pairs(n), **checked,
+        self.add(f"window+sinks N={n} h{heads}", seconds, threads, heads * window_pairs(n, WINDOW, SINK), **checked,
                  workspace_bytes=run.workspace_bytes, rss_growth_bytes=1024 * grown,
                  note=f"workspace {run.workspace_bytes} B, memory grew by {grown} KiB")
 
@@ -216,17 +224,7 @@ class Bench:
         n, heads, threads = 32768, 1 if self.quick else 2, self.most
         arrays = self.attention(heads, n)
         blocks = n // BLOCK
-        rng = np.random.default_rng(12)
-        total = heads * blocks * blocks // 10
-        lengths = rng.pareto(1.2, (heads, blocks)) + 1
-        low, high = 0.0, float(total)
-        for _ in range(60):  # the scale at which the clipped lengths have the wanted sum
-            middle = (low + high) / 2
-            fits = np.clip(np.round(lengths * middle), 1, blocks).sum() < total
-            low, high = (middle, high) if fits else (low, middle)
-        uneven = np.clip(np.round(lengths * low), 1, blocks).astype(np.int64)
-        even = np.full((heads, blocks), int(uneven.sum()) // uneven.size)
-        even.ravel()[:int(uneven.sum()) % uneven.size] += 1
+        uneven, even = pareto_counts(heads, blocks, blocks, heads * blocks * blocks // 10, 12)
         balanced = self.time_lists(f"lists N={n} h{heads} balanced", even, arrays, threads, 1)
         pareto = self.time_lists(f"lists N={n} h{heads} Pareto(1.2)", uneven, arrays, threads, 2)
         pareto["time_over_balanced"] = pareto["median_ms"] / balanced["median_ms"]
@@ -301,7 +299,7 @@ class Bench:
         lengths = np.random.default_rng(3).pareto(1.2, 1024) + 1
         cu = np.concatenate([[0], np.round(np.cumsum(lengths) / lengths.sum() * n)]).astype(np.int32)
         lengths = np.diff(cu).astype(np.int64)
-        cases = [("window_sink", self.window_pairs(n), {}, {}, {}),
+        cases = [("window_sink", window_pairs(n, WINDOW, SINK), {}, {}, {}),
                  ("documents", int((lengths * (lengths + 1) // 2).sum()), {"cu_q": cu, "cu_k": cu},
                   {"cu_q": cu, "cu_k": np.zeros_like(cu)}, {"cu_q": np.int32([0, 512]), "cu_k": np.int32([0, 512])})]
         values = dict(zip(("q", "k", "v", "o", "lse"), self.attention(1, n)))
