@@ -5,22 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/BenchTorch.h"
+#include "frontend/driver/Sentence.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 
 using namespace filigree;
 using llvm::StringRef;
 
-template <typename... T>
-static llvm::Error sentence(const char *format, T &&...values) {
-  return llvm::createStringError(
-      llvm::formatv(format, std::forward<T>(values)...).str());
-}
-
 /// Python program and script of --against torch; error if torch is missing.
-static llvm::Expected<std::pair<std::string, std::string>> findTorch() {
+static llvm::Expected<std::pair<std::string, std::string>>
+findTorch(StringRef device) {
   const char *chosen = std::getenv("PYTHON");
   auto python = llvm::sys::findProgramByName(chosen ? chosen : "python3");
   if (!python)
@@ -33,6 +28,15 @@ static llvm::Expected<std::pair<std::string, std::string>> findTorch() {
     return sentence("expected PyTorch for --against torch, but `{0}` cannot "
                     "import torch",
                     *python);
+  if (device == "cuda" &&
+      llvm::sys::ExecuteAndWait(
+          *python,
+          {*python, "-c",
+           "import torch; raise SystemExit(not torch.cuda.is_available())"},
+          std::nullopt, quiet))
+    return sentence("expected PyTorch with a CUDA device for --against torch, "
+                    "but the torch of `{0}` finds none",
+                    *python);
   const char *script = std::getenv("FILIGREE_TORCH_PEER");
   std::string path =
       script ? script : FILIGREE_SOURCE_DIR "/test/bench/torch_peer.py";
@@ -43,13 +47,13 @@ static llvm::Expected<std::pair<std::string, std::string>> findTorch() {
   return std::pair<std::string, std::string>{*python, path};
 }
 
-llvm::Error filigree::requireTorch() {
-  auto found = findTorch();
+llvm::Error filigree::requireTorch(StringRef device) {
+  auto found = findTorch(device);
   return found ? llvm::Error::success() : found.takeError();
 }
 
 llvm::Error filigree::runTorchPeer(const TorchRequest &request) {
-  auto found = findTorch();
+  auto found = findTorch(request.device);
   if (!found)
     return found.takeError();
   static int anchor;
@@ -65,6 +69,7 @@ llvm::Error filigree::runTorchPeer(const TorchRequest &request) {
     words.push_back(value);
   };
   add("--from", folder.str().str());
+  add("--device", request.device);
   add("--kernel", request.kernel);
   add("--variant", request.variant);
   add("--mask", request.mask);

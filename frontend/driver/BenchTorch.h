@@ -17,6 +17,7 @@ namespace filigree {
 
 struct TorchRequest {
   std::string artifact, kernel, variant, mask;
+  std::string device = "cpu";
   RunShape shape;
   int64_t headDim = 0;
   unsigned threads = 1, repeat = 1;
@@ -24,8 +25,9 @@ struct TorchRequest {
   std::string json; ///< empty: none
 };
 
-/// Error if there is no Python with PyTorch, or not the script.
-llvm::Error requireTorch();
+/// Error if there is no Python with PyTorch that can use `device` (cpu or
+/// cuda), or not the script.
+llvm::Error requireTorch(llvm::StringRef device);
 
 /// Prints what the script says. Error if the answers differ.
 llvm::Error runTorchPeer(const TorchRequest &request);
