@@ -14,9 +14,10 @@
 using namespace mlir;
 using namespace filigree;
 
-LogicalResult filigree::lowerToKernel(ModuleOp module, StringRef target) {
+LogicalResult filigree::lowerToKernel(ModuleOp module, StringRef target,
+                                      int64_t mostChunk) {
   PassManager pm(module.getContext());
-  buildTilePipeline(pm, target);
+  buildTilePipeline(pm, target, mostChunk);
   return pm.run(module);
 }
 
@@ -164,23 +165,35 @@ static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
   return success();
 }
 
+/// Chunks of fewer keys than this are not worth a tensor core.
+static constexpr int64_t kLeastChunk = 32;
+
+/// Masks and edges of any size: where the chosen chunk leaves too few registers
+/// for them, half of it is tried.
 static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
-  OwningOpRef<ModuleOp> lowered = pattern.clone();
-  if (failed(lowerToKernel(*lowered, "cuda")))
-    return failure();
-  FailureOr<CudaModules> modules = lowerForCuda(*lowered, target);
-  if (failed(modules))
-    return failure();
-  FailureOr<std::string> ptx = ptxOf(*modules, target);
-  if (failed(ptx))
-    return failure();
-  FailureOr<SmallVector<char>> image =
-      cuda::assemble(*ptx, target, pattern.getLoc());
-  if (failed(image))
-    return failure();
-  return addCudaCode(*lowered, target, *modules,
-                     StringRef(image->data(), image->size()), result);
+  for (int64_t mostChunk = 0;;) {
+    OwningOpRef<ModuleOp> lowered = pattern.clone();
+    if (failed(lowerToKernel(*lowered, "cuda", mostChunk)))
+      return failure();
+    int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
+    FailureOr<CudaModules> modules = lowerForCuda(*lowered, target);
+    if (failed(modules))
+      return failure();
+    FailureOr<std::string> ptx = ptxOf(*modules, target);
+    if (failed(ptx))
+      return failure();
+    bool spills = false;
+    FailureOr<SmallVector<char>> image =
+        cuda::assemble(*ptx, target, pattern.getLoc(),
+                       half >= kLeastChunk ? &spills : nullptr);
+    if (succeeded(image))
+      return addCudaCode(*lowered, target, *modules,
+                         StringRef(image->data(), image->size()), result);
+    if (!spills)
+      return failure();
+    mostChunk = half;
+  }
 }
 
 FailureOr<CompiledPattern>

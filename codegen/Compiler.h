@@ -20,10 +20,12 @@ struct CompiledPattern {
   llvm::SmallVector<ObjectBytes> objects;
 };
 
-/// attn to tile, scheduled for targets of a kind (cpu or cuda) and classified,
-/// in place. Diagnostics on failure.
+/// attn to tile, scheduled for targets of a kind (cpu or cuda), with chunks of
+/// at most `mostChunk` keys if that is not 0, and classified, in place.
+/// Diagnostics on failure.
 llvm::LogicalResult lowerToKernel(mlir::ModuleOp module,
-                                  llvm::StringRef target = "cpu");
+                                  llvm::StringRef target = "cpu",
+                                  int64_t mostChunk = 0);
 
 /// PTX of `kernels`, which are scheduled for CUDA. Diagnostics on failure.
 llvm::FailureOr<std::string> emitPtx(mlir::ModuleOp kernels,

@@ -48,6 +48,7 @@ constexpr int64_t kCudaTallRows = 192;
 constexpr int64_t kCudaTallChunk = 96; // 152 registers a thread
 constexpr int64_t kCudaNarrow = 64; // head sizes that leave registers for them
 constexpr int64_t kCudaWideChunk = 64; // values of more than 128 dimensions
+constexpr int64_t kCudaEdgeChunk = 64; // edges that compute
 
 class ChooseSchedule
     : public filigree::impl::ChooseScheduleBase<ChooseSchedule> {
@@ -57,6 +58,8 @@ public:
 private:
   void chooseForCuda(tile::KernelOp kernel) {
     int64_t commonRows = 0, commonKeys = 0, keyDim = 0, valueDim = 0;
+    bool edges = false;
+    kernel.walk([&](tile::EdgeOp) { edges = true; });
     kernel.walk([&](tile::StreamOp stream) {
       for (size_t list = 0; list < stream.getBlocks().size(); list += 2) {
         commonRows = std::gcd(commonRows, stream.getBlocks()[list]);
@@ -70,7 +73,8 @@ private:
     int64_t rows = std::gcd(kCudaRows, commonRows);
     int64_t chunk = valueDim > 128 ? kCudaWideChunk : kCudaChunk;
     std::string reason = "two warpgroups of 64 rows";
-    if (std::max(keyDim, valueDim) <= kCudaNarrow && commonRows == 0) {
+    if (std::max(keyDim, valueDim) <= kCudaNarrow && commonRows == 0 &&
+        !edges) {
       // Little to multiply a pair: a third warpgroup hides exponentials.
       rows = kCudaTallRows;
       chunk = kCudaTallChunk;
@@ -79,6 +83,14 @@ private:
     reason += "; values of " + std::to_string(valueDim) +
               " dimensions leave registers for chunks of " +
               std::to_string(chunk);
+    if (edges && chunk > kCudaEdgeChunk) {
+      chunk = kCudaEdgeChunk;
+      reason += "; what edges compute, for " + std::to_string(chunk);
+    }
+    if (mostChunk != 0 && chunk > mostChunk) {
+      chunk = mostChunk;
+      reason += "; a wider one spilled, so " + std::to_string(chunk);
+    }
     if (commonKeys % chunk != 0 && commonKeys % 16 == 0) {
       chunk = std::gcd(chunk, commonKeys);
       reason += "; blocks of the lists, for " + std::to_string(chunk);

@@ -31,7 +31,9 @@ def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
     its reason stand in the attribute.
   }];
   let options = [Option<"target", "target", "std::string", "\"cpu\"",
-                        "kind of the target: cpu or cuda">];
+                        "kind of the target: cpu or cuda">,
+                 Option<"mostChunk", "most-chunk", "int64_t", "0",
+                        "on cuda, most keys of a chunk; 0: any">];
 }
 
 def ClassifyBlocks : Pass<"classify-blocks", "::filigree::tile::KernelOp"> {

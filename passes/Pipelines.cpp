@@ -25,14 +25,15 @@ void filigree::registerDialects(DialectRegistry &registry) {
                   scf::SCFDialect, vector::VectorDialect>();
 }
 
-void filigree::buildTilePipeline(OpPassManager &pm, StringRef target) {
+void filigree::buildTilePipeline(OpPassManager &pm, StringRef target,
+                                 int64_t mostChunk) {
   // Joins folds over the same queries; lower-to-tile expects one.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createLowerToTile());
   OpPassManager &kernel = pm.nest<tile::KernelOp>();
   // Residual predicates repeat what their graphs share.
   kernel.addPass(createCSEPass());
-  kernel.addPass(createChooseSchedule({target.str()}));
+  kernel.addPass(createChooseSchedule({target.str(), mostChunk}));
   // The tile shape must be known before tiles can be classified.
   kernel.addPass(createClassifyBlocks());
 }

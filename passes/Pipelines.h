@@ -16,8 +16,10 @@ namespace filigree {
 void registerDialects(mlir::DialectRegistry &registry);
 
 /// attn to tile. After it every kernel has a schedule, for targets of the kind
-/// `target` (cpu or cuda), and runs.
-void buildTilePipeline(mlir::OpPassManager &pm, llvm::StringRef target = "cpu");
+/// `target` (cpu or cuda) and chunks of `mostChunk` keys if that is not 0, and
+/// runs.
+void buildTilePipeline(mlir::OpPassManager &pm, llvm::StringRef target = "cpu",
+                       int64_t mostChunk = 0);
 
 /// Every pass and pipeline, under its command-line name.
 void registerPasses();

@@ -108,8 +108,9 @@ static std::string findPtxas() {
   return "";
 }
 
-FailureOr<SmallVector<char>>
-cuda::assemble(StringRef ptx, const CudaTarget &target, Location loc) {
+FailureOr<SmallVector<char>> cuda::assemble(StringRef ptx,
+                                            const CudaTarget &target,
+                                            Location loc, bool *spills) {
   std::string ptxas = findPtxas();
   if (ptxas.empty())
     return emitError(loc, "expected ptxas in $FILIGREE_PTXAS, the path or "
@@ -147,7 +148,13 @@ cuda::assemble(StringRef ptx, const CudaTarget &target, Location loc) {
     return emitError(loc, "expected machine code without this warning of "
                           "ptxas: ")
            << match[0];
-  if (llvm::Regex("([1-9][0-9]*) bytes spill [^\n]*").match(text, &match))
+  bool spilled =
+      llvm::Regex("([1-9][0-9]*) bytes spill [^\n]*").match(text, &match);
+  if (spilled && spills) {
+    *spills = true;
+    return failure();
+  }
+  if (spilled)
     return emitError(loc, "expected machine code without spills, but got ")
            << match[0];
   auto image = llvm::MemoryBuffer::getFile(out, /*IsText=*/false,

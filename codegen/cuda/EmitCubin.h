@@ -25,9 +25,12 @@ mlir::FailureOr<std::string> emitPtx(mlir::ModuleOp module,
 
 /// Machine code of `ptx` by ptxas, which is looked for in $FILIGREE_PTXAS, the
 /// path, and /usr/local/cuda/bin. A spilled register or a warning that a kernel
-/// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error.
-mlir::FailureOr<llvm::SmallVector<char>>
-assemble(llvm::StringRef ptx, const CudaTarget &target, mlir::Location loc);
+/// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error; of
+/// spills there is no diagnostic if `spills` is given, and it becomes true.
+mlir::FailureOr<llvm::SmallVector<char>> assemble(llvm::StringRef ptx,
+                                                  const CudaTarget &target,
+                                                  mlir::Location loc,
+                                                  bool *spills = nullptr);
 
 } // namespace filigree::cuda
 
