@@ -184,7 +184,7 @@ enum { /* fil_abi_launch.flags */
   FIL_ABI_LAUNCH_ZEROED = 1u << 1 /* the first FIL_ABI_ZEROED_BYTES of the
                                      workspace are 0 as the launch begins */
 };
-enum { FIL_ABI_ZEROED_BYTES = 128 };
+enum { FIL_ABI_ZEROED_BYTES = 8192 };
 
 /* One function on the device. Launches of a run follow each other on its
  * stream. Parameters of the function, in order, each at its own alignment:
@@ -203,7 +203,8 @@ typedef struct fil_abi_launch {
   uint32_t tensor_map_count;
   const char *function; /* in the image */
   const fil_abi_tensor_map *tensor_maps;
-  int64_t (*units)(const int64_t *slots); /* runs on the host */
+  /* Of a run, on a device of so many multiprocessors; runs on the host. */
+  int64_t (*units)(const int64_t *slots, int64_t multiprocessors);
 } fil_abi_launch;
 
 enum { /* fil_abi_cuda.arch_flags */

@@ -192,7 +192,7 @@ CudaEntryPoints CudaKernel::emitDevice() {
 }
 
 void CudaKernel::emitHost(const CudaEntryPoints &entries) {
-  e.function(entries.units, {e.ptr()}, {e.i64()},
+  e.function(entries.units, {e.ptr(), e.i64()}, {e.i64()},
              [&](ArrayRef<Value> args) -> SmallVector<Value> {
                return {tileCount(args[0])};
              });

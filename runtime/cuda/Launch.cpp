@@ -51,7 +51,7 @@ fil_status planRun(const fil_abi_kernel &kernel, const int64_t *slots,
   const fil_abi_cuda &code = *plan.choice.code;
   for (uint32_t i = 0; i < code.launch_count; ++i) {
     const fil_abi_launch &launch = element(code.launches, i);
-    plan.units[i] = launch.units(slots);
+    plan.units[i] = launch.units(slots, device.multiprocessors);
     if (plan.units[i] < 0)
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of kernel `%s` to have at least 0 units, "

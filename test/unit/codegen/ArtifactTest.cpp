@@ -24,18 +24,18 @@ namespace {
 
 /// What `units`, `half` and `bytes` of a kernel may look like.
 constexpr const char *kHost = R"(
-define i64 @dummy_units(ptr %slots) {
+define i64 @dummy_units(ptr %slots, i64 %multiprocessors) {
   %at = getelementptr i64, ptr %slots, i64 1
   %rows = load i64, ptr %at
   ret i64 %rows
 }
-define i64 @dummy_half(ptr %slots) {
-  %rows = call i64 @dummy_units(ptr %slots)
+define i64 @dummy_half(ptr %slots, i64 %multiprocessors) {
+  %rows = call i64 @dummy_units(ptr %slots, i64 %multiprocessors)
   %half = lshr i64 %rows, 1
   ret i64 %half
 }
 define i64 @dummy_bytes(ptr %slots, i64 %multiprocessors) {
-  %rows = call i64 @dummy_units(ptr %slots)
+  %rows = call i64 @dummy_units(ptr %slots, i64 %multiprocessors)
   %bytes = mul i64 %rows, %multiprocessors
   ret i64 %bytes
 }
@@ -180,9 +180,9 @@ TEST_F(Artifact, cudaCodes) {
   EXPECT_EQ(first.ctas_per_sm, 2u);
   EXPECT_EQ(first.flags, uint32_t(FIL_ABI_LAUNCH_PERSISTENT));
   EXPECT_STREQ(first.function, "dummy_kernel");
-  EXPECT_EQ(first.units(slots), 10);
+  EXPECT_EQ(first.units(slots, 132), 10);
   EXPECT_STREQ(last.function, "dummy_end");
-  EXPECT_EQ(last.units(slots), 5);
+  EXPECT_EQ(last.units(slots, 132), 5);
   ASSERT_EQ(first.tensor_map_count, 2u);
   const fil_abi_tensor_map &map = first.tensor_maps[1];
   EXPECT_EQ(map.size, sizeof(fil_abi_tensor_map));

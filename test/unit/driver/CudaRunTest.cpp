@@ -29,7 +29,7 @@ using fakecuda::FakeLaunch;
 namespace {
 
 constexpr const char *kHost = R"(
-define i64 @twin_units(ptr %slots) {
+define i64 @twin_units(ptr %slots, i64 %multiprocessors) {
   ret i64 3
 }
 define i64 @twin_bytes(ptr %slots, i64 %multiprocessors) {

@@ -75,19 +75,31 @@ TEST_F(CudaRun, unitsAndGrids) {
 }
 
 TEST_F(CudaRun, tooManyUnits) {
-  t.launches[1].units = [](const int64_t *) { return int64_t(1) << 31; };
+  t.launches[1].units = [](const int64_t *, int64_t) {
+    return int64_t(1) << 31;
+  };
   DeviceTensor x(world, {1, 1, 5, 8}), o(world, {1, 1, 5, 8});
   EXPECT_FAILS(go(argsOf(x.dl, o.dl), &err), FIL_BAD_ARGUMENT,
                "expected launch 1 of kernel `blend` to have fewer than 2^31 "
                "units, but these shapes give 2147483648");
-  t.launches[1].units = [](const int64_t *) { return int64_t(-1); };
+  t.launches[1].units = [](const int64_t *, int64_t) { return int64_t(-1); };
   EXPECT_FAILS(go(argsOf(x.dl, o.dl), &err), FIL_BAD_ARTIFACT,
                "expected launch 1 of kernel `blend` to have at least 0 units, "
                "but found -1");
 }
 
-TEST_F(CudaRun, clearsWhatALaunchAsksFor) {
+TEST_F(CudaRun, unitsOfTheDevice) {
+  t.launches[0].units = [](const int64_t *slots, int64_t multiprocessors) {
+    return blend::rows(slots) - 2 * multiprocessors;
+  };
   DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  EXPECT_OK(go(argsOf(x.dl, o.dl), &err));
+  EXPECT_EQ(unitsOf(world.launches[0]), 30 - 2 * 4);
+  EXPECT_EQ(unitsOf(world.launches[1]), 30);
+}
+
+TEST_F(CudaRun, clearsWhatALaunchAsksFor) {
+  DeviceTensor x(world, {2, 3, 50, 8}), o(world, {2, 3, 50, 8});
   std::vector<fil_arg> args = argsOf(x.dl, o.dl);
   auto clears = [&] {
     return std::count(world.calls.begin(), world.calls.end(),
@@ -98,15 +110,17 @@ TEST_F(CudaRun, clearsWhatALaunchAsksFor) {
   t.launches[1].flags = FIL_ABI_LAUNCH_ZEROED;
   EXPECT_OK(go(args, &err));
   EXPECT_EQ(clears(), 1) << "for the launch that asks, not for the other";
-  // Of what `first` left for `second`, 32 numbers are gone.
+  // Of what `first` left for `second`, 2048 numbers are gone.
   for (size_t i = 0; i < o.count; ++i)
-    ASSERT_EQ(o.data()[i], (i < 32 ? 0 : 2.0f * static_cast<float>(i)) + 3.0f);
+    ASSERT_EQ(o.data()[i],
+              (i < 2048 ? 0 : 2.0f * static_cast<float>(i)) + 3.0f);
 
   for (fil_abi_cuda &cuda : t.cudas)
     cuda.workspace_bytes = blend::noBytes;
-  EXPECT_FAILS(go(args, &err), FIL_BAD_ARTIFACT,
-               "expected kernel `blend` to need 128 bytes or more, as launch 1 "
-               "has some of them zeroed, but found 0");
+  EXPECT_FAILS(
+      go(args, &err), FIL_BAD_ARTIFACT,
+      "expected kernel `blend` to need 8192 bytes or more, as launch 1 "
+      "has some of them zeroed, but found 0");
 }
 
 TEST_F(CudaRun, allocatesAndWaitsForNothing) {
