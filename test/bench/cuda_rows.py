@@ -344,6 +344,23 @@ class Bench:
             self.measure_lists(f"sm80_lists 128 x 128 10% heads {heads} N={n}", "sm80_lists", "lists",
                                graphs.causal_lists(heads, n // 128, 0.1, 5), heads, n, None, jit=True)
 
+    def row_numerics(self):
+        """Every pattern of test/numerics, by filigree-replay."""
+        folder, path = self.options.folder, os.path.join(self.options.folder, "numerics.json")
+        if not os.path.exists(os.path.join(folder, "cases.txt")):
+            raise RuntimeError("expected cases.txt, which replay/make_cases.py numerics writes")
+        program, cases = os.path.join(folder, "filigree-replay"), os.path.join(folder, "cases.txt")
+        done = subprocess.run([program, cases, "--json", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
+        print(done.stdout, flush=True)
+        with open(path) as file:
+            report = json.load(file)
+        for pattern, tally in report["patterns"].items():
+            self.rows.append({"row": f"numerics of {pattern}", **tally})
+        self.rows.append({"row": "numerics failures", "failures": report["failures"]})
+        if done.returncode:
+            raise RuntimeError(done.stdout.strip().splitlines()[-1])
+
     def row_repeat(self):
         """Outputs of three runs, bit by bit; the workspace holds something else each time."""
         n, heads = 8192, 16
@@ -389,5 +406,5 @@ class Bench:
             if made["variants"] == 1:
                 self.add({"row": f"compile {name}", **made, "note": f"{made['seconds']:.2f} s, {made['bytes']} B"})
 
-    ROWS = ["small", "repeat", "dense", "causal", "window", "documents", "lists", "lists64", "heavy", "million",
-            "decode", "sm80", "cold", "compile"]
+    ROWS = ["numerics", "small", "repeat", "dense", "causal", "window", "documents", "lists", "lists64", "heavy",
+            "million", "decode", "sm80", "cold", "compile"]

@@ -8,6 +8,7 @@ of the peers alternate on the same random-normal tensors, and the figure is the 
 allowed pairs x 2 (Dk + Dv). A peer that cannot run is listed with its reason. A row that fails leaves the others alone,
 and the exit status is 1. Rows, bf16, with the peer in brackets:
 
+  numerics    every pattern of test/numerics, by filigree-replay
   small       every row of ragged shapes by the oracles
   repeat      the bits of three runs
   dense       D=64 to 256, groups of heads (cuDNN); causal: the same

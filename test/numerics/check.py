@@ -86,6 +86,11 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
     return made
 
 
+def allowed_shape(pattern, shape):
+    """Packed documents have no batch."""
+    return (1, *shape[1:]) if pattern in ("documents", "gaps") else shape
+
+
 def inputs(case, pattern, shape, dim, value_dim):
     batch, heads, kv_heads, queries, keys = shape
     rng = np.random.default_rng(zlib.crc32(case.encode()))
@@ -118,6 +123,12 @@ def best_target():
     return "cpu:avx2" if {"avx2", "fma", "f16c"} <= flags else "cpu:baseline"
 
 
+def compile_command(pattern, dtypes, dims, output, *more, value_dim=None):
+    """Compiles a pattern of Inputs/patterns.attn; `more` names the target or what else to emit."""
+    return ["filigree", "compile", os.path.join(HERE, "Inputs", "patterns.attn"), "--pattern", pattern, "--dtype", dtypes,
+            "--head-dim", str(dims), *(["--value-dim", str(value_dim)] if value_dim else []), *more, "-o", output]
+
+
 class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
@@ -138,17 +149,15 @@ class Kernels:
                                                          "filigree_emulating_plugin.so")}
 
     def compile(self, pattern, dtype, dim, value_dim=None):
-        status, text = run("filigree", "compile", os.path.join(HERE, "Inputs", "patterns.attn"), "--pattern", pattern,
-                           "--target", self.target, "--dtype", dtype, "--head-dim", str(dim),
-                           *(["--value-dim", str(value_dim)] if value_dim else []), "-o", self.artifact, env=self.env)
+        status, text = run(*compile_command(pattern, dtype, dim, self.artifact, "--target", self.target,
+                                            value_dim=value_dim), env=self.env)
         if status:
             print(f"{pattern} {dtype} d{dim}: does not compile\n{text}", flush=True)
             self.failed += 1
         return status == 0
 
     def check(self, pattern, dtype, dim, shape, value_dim=None):
-        if pattern in ("documents", "gaps"):
-            shape = (1, *shape[1:])
+        shape = allowed_shape(pattern, shape)
         case = f"{pattern} {dtype} d{dim} {shape}"
         arrays = inputs(case, pattern, shape, dim, value_dim or dim)
         if self.huge:
