@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define FIL_ABI_MAJOR 1u
-#define FIL_ABI_MINOR 2u
+#define FIL_ABI_MINOR 3u
 #define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
 #define FIL_ABI_SYMBOL "filigree_artifact"
 
@@ -46,16 +46,17 @@ typedef enum fil_abi_dtype {
 } fil_abi_dtype;
 
 typedef enum fil_abi_arg_kind {
-  FIL_ABI_INPUT = 1,   /* tensor the kernel reads */
-  FIL_ABI_OUTPUT = 2,  /* tensor the kernel writes, every element */
-  FIL_ABI_SCALAR = 3   /* run-time scalar by value: i64, or f32 in the low bits */
+  FIL_ABI_INPUT = 1,  /* tensor the kernel reads */
+  FIL_ABI_OUTPUT = 2, /* tensor the kernel writes, every element */
+  FIL_ABI_SCALAR = 3 /* run-time scalar by value: i64, or f32 in the low bits */
 } fil_abi_arg_kind;
 
 enum {
-  FIL_ABI_LEADING_OPTIONAL = 1u << 0, /* rank may be one less: leading extent 1 */
-  FIL_ABI_ARG_OPTIONAL = 1u << 1,     /* may be absent: pointer slot 0 */
-  FIL_ABI_MAY_BROADCAST = 1u << 2,    /* an extent 1 stands for any, and the last
-                                         stride may be any */
+  FIL_ABI_LEADING_OPTIONAL = 1u
+                             << 0, /* rank may be one less: leading extent 1 */
+  FIL_ABI_ARG_OPTIONAL = 1u << 1,  /* may be absent: pointer slot 0 */
+  FIL_ABI_MAY_BROADCAST = 1u << 2, /* an extent 1 stands for any, and the last
+                                      stride may be any */
   /* Since 1.2, for runs on cuda: no element is 2^31 or more elements after the
    * first; the address and all strides but the last, which is 1, are multiples
    * of 16 bytes. */
@@ -76,24 +77,24 @@ typedef struct fil_abi_dim {
 
 typedef struct fil_abi_arg {
   uint32_t size;
-  uint32_t kind;       /* fil_abi_arg_kind */
-  const char *name;    /* "q", "k", "window": unique in the kernel */
-  uint32_t dtype;      /* fil_abi_dtype */
+  uint32_t kind;    /* fil_abi_arg_kind */
+  const char *name; /* "q", "k", "window": unique in the kernel */
+  uint32_t dtype;   /* fil_abi_dtype */
   uint32_t flags;
-  uint32_t rank;       /* tensors: 1..4, the canonical rank */
-  uint32_t slot;       /* first slot of this argument */
-  fil_abi_dim dim[4];  /* canonical extents, [0, rank) in use */
-  int64_t min, max;    /* SCALAR of dtype I64: inclusive bounds */
-  int64_t preset;      /* SCALAR: value when the caller gives none (f32: bits) */
+  uint32_t rank;      /* tensors: 1..4, the canonical rank */
+  uint32_t slot;      /* first slot of this argument */
+  fil_abi_dim dim[4]; /* canonical extents, [0, rank) in use */
+  int64_t min, max;   /* SCALAR of dtype I64: inclusive bounds */
+  int64_t preset;     /* SCALAR: value when the caller gives none (f32: bits) */
   uint32_t has_preset;
-  uint32_t alignment;  /* bytes; 0 or 1: the element's own */
+  uint32_t alignment; /* bytes; 0 or 1: the element's own */
 } fil_abi_arg;
 
 typedef enum fil_abi_relation_kind {
-  FIL_ABI_MULTIPLE = 1, /* dims[a] is a positive multiple of dims[b] */
-  FIL_ABI_ONE_OF = 2,   /* dims[a] is 1, dims[b] or dims[c] (c may be -1) */
+  FIL_ABI_MULTIPLE = 1,   /* dims[a] is a positive multiple of dims[b] */
+  FIL_ABI_ONE_OF = 2,     /* dims[a] is 1, dims[b] or dims[c] (c may be -1) */
   FIL_ABI_EQUAL_PLUS = 3, /* dims[a] == dims[b] + c */
-  FIL_ABI_CEIL_DIV = 4  /* dims[a] == ceil(dims[b] / c) */
+  FIL_ABI_CEIL_DIV = 4    /* dims[a] == ceil(dims[b] / c) */
 } fil_abi_relation_kind;
 
 typedef struct fil_abi_relation {
@@ -111,7 +112,11 @@ typedef struct fil_abi_relation {
  *             dimensions beyond the rank read extent 1, stride 0; a broadcast
  *             dimension reads its full bound extent and stride 0)
  *     scalar: the value                              (1 slot) */
-enum { FIL_ABI_SLOT_STATUS = 0, FIL_ABI_SLOT_DIMS = 1, FIL_ABI_TENSOR_SLOTS = 9 };
+enum {
+  FIL_ABI_SLOT_STATUS = 0,
+  FIL_ABI_SLOT_DIMS = 1,
+  FIL_ABI_TENSOR_SLOTS = 9
+};
 
 /* First bad entry met by a kernel; code 0 = none. Written once, atomically on
  * `code` by compare-and-swap, and then the rest. */
@@ -125,8 +130,11 @@ typedef enum fil_abi_status_code {
   FIL_ABI_LIST_OUT_OF_ARRAY = 1,   /* start or count leave `cols` */
   FIL_ABI_COLUMN_OUT_OF_RANGE = 2, /* block id < 0 or >= number of key blocks */
   FIL_ABI_COLUMN_NOT_ASCENDING = 3,
-  FIL_ABI_DOCUMENT_BOUNDS = 4,     /* cu_seqlens not ascending or beyond T */
-  FIL_ABI_ROW_OUT_OF_RANGE = 5     /* since 1.1: `rows` of an oracle */
+  FIL_ABI_DOCUMENT_BOUNDS = 4,  /* cu_seqlens not ascending or beyond T */
+  FIL_ABI_ROW_OUT_OF_RANGE = 5, /* since 1.1: `rows` of an oracle */
+  /* Since 1.3, of keys in pages; b is the sequence, col the entry. */
+  FIL_ABI_PAGE_OUT_OF_RANGE = 6,  /* page id < 0 or >= number of pages */
+  FIL_ABI_LENGTH_OUT_OF_RANGE = 7 /* < 0 or more than the page table holds */
 } fil_abi_status_code;
 
 /* A phase is a set of independent units of work; all units of a phase finish
@@ -143,9 +151,9 @@ typedef struct fil_abi_phase {
 } fil_abi_phase;
 
 enum { /* fil_abi_cpu.isa: features the code needs, all of them */
-  FIL_ABI_CPU_BASELINE = 0,
-  FIL_ABI_CPU_AVX2 = 1,  /* AVX2 + FMA + F16C */
-  FIL_ABI_CPU_AVX512 = 2 /* AVX-512 F, BW, DQ, VL + the above */
+       FIL_ABI_CPU_BASELINE = 0,
+       FIL_ABI_CPU_AVX2 = 1,  /* AVX2 + FMA + F16C */
+       FIL_ABI_CPU_AVX512 = 2 /* AVX-512 F, BW, DQ, VL + the above */
 };
 
 typedef struct fil_abi_cpu {
@@ -164,25 +172,28 @@ typedef struct fil_abi_cpu {
  * rank has extent 1. Loads outside the tensor give zero; L2 promotion is 256
  * bytes. An axis of extent 0 is encoded as extent 1, and nothing may be loaded
  * then; of an absent argument all 128 bytes are zero. Refused are, where the
- * extent is above 1, a stride of 0 (no axis broadcasts), one that is no multiple
- * of 16 bytes, and for d one other than 1. Extents fit an int32 coordinate. */
+ * extent is above 1, a stride of 0 (no axis broadcasts), one that is no
+ * multiple of 16 bytes, and for d one other than 1. Extents fit an int32
+ * coordinate. */
 enum { FIL_ABI_TENSOR_MAP_BYTES = 128, FIL_ABI_TENSOR_MAP_ALIGNMENT = 64 };
 
 typedef struct fil_abi_tensor_map {
   uint32_t size;
-  uint32_t arg;     /* index into fil_abi_kernel.args: a tensor */
-  uint32_t box[4];  /* elements along b, h, n, d: 1..256 each; 1 beyond the rank.
-                       box[3] x element is a multiple of 16 bytes and, swizzled,
-                       no more than the swizzle */
+  uint32_t arg;    /* index into fil_abi_kernel.args: a tensor */
+  uint32_t box[4]; /* elements along b, h, n, d: 1..256 each; 1 beyond the rank.
+                      box[3] x element is a multiple of 16 bytes and, swizzled,
+                      no more than the swizzle */
   uint32_t swizzle; /* bytes: 0, 32, 64 or 128 */
   uint32_t flags;   /* 0 */
 } fil_abi_tensor_map;
 
 enum { /* fil_abi_launch.flags */
-  FIL_ABI_LAUNCH_PERSISTENT = 1u << 0, /* CTAs = min(units, SMs * ctas_per_sm),
-                                          else CTAs = units */
-  FIL_ABI_LAUNCH_ZEROED = 1u << 1 /* the first FIL_ABI_ZEROED_BYTES of the
-                                     workspace are 0 as the launch begins */
+       FIL_ABI_LAUNCH_PERSISTENT = 1u
+                                   << 0, /* CTAs = min(units, SMs *
+                                            ctas_per_sm), else CTAs = units */
+       FIL_ABI_LAUNCH_ZEROED = 1u
+                               << 1 /* the first FIL_ABI_ZEROED_BYTES of the
+                                       workspace are 0 as the launch begins */
 };
 enum { FIL_ABI_ZEROED_BYTES = 8192 };
 
@@ -208,8 +219,9 @@ typedef struct fil_abi_launch {
 } fil_abi_launch;
 
 enum { /* fil_abi_cuda.arch_flags */
-  FIL_ABI_CUDA_EXACT = 1u << 0 /* sm_90a: runs on that architecture alone;
-                                  otherwise on it and later ones of its major */
+       FIL_ABI_CUDA_EXACT =
+           1u << 0 /* sm_90a: runs on that architecture alone;
+                      otherwise on it and later ones of its major */
 };
 
 typedef struct fil_abi_cuda {
@@ -239,7 +251,7 @@ typedef struct fil_abi_kernel {
   uint32_t cpu_count;
   const fil_abi_relation *relations;
   const fil_abi_cpu *cpu; /* ascending isa */
-  const char *ir;      /* the pattern as attn IR text, for checks and explain */
+  const char *ir; /* the pattern as attn IR text, for checks and explain */
   uint64_t ir_bytes;
   /* Since 1.2; without them a kernel has cpu code only. */
   uint32_t cuda_count;

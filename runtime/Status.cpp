@@ -88,6 +88,12 @@ extern "C" size_t fil_status_text(const fil_status_word *word, char *buffer,
     case FIL_ABI_ROW_OUT_OF_RANGE:
       what = "the rows to compute name one outside the queries";
       break;
+    case FIL_ABI_PAGE_OUT_OF_RANGE:
+      what = "the page table names a page outside the keys";
+      break;
+    case FIL_ABI_LENGTH_OUT_OF_RANGE:
+      what = "the length of a sequence is negative or leaves its page table";
+      break;
     }
     if (what)
       length = snprintf(buffer, bytes, "%s (at b = %d, h = %d, row %d, col %d)",

@@ -115,7 +115,7 @@ TEST(ArtifactTable, head) {
   Table t;
   t.table.abi_major = 2;
   EXPECT_FAILS(validateTable(&t.table, &err), FIL_BAD_VERSION,
-               "expected artifact abi 1.2 or lower minor, but found 2.2");
+               "expected artifact abi 1.3 or lower minor, but found 2.3");
 }
 
 TEST(ArtifactTable, sizes) {

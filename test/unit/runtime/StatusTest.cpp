@@ -34,6 +34,12 @@ TEST(Status, wordsHaveSentences) {
   EXPECT_EQ(textOf({5, 0, 1, 2, 0}),
             "the rows to compute name one outside the queries "
             "(at b = 0, h = 1, row 2, col 0)");
+  EXPECT_EQ(textOf({6, 1, 2, 3, 99}),
+            "the page table names a page outside the keys "
+            "(at b = 1, h = 2, row 3, col 99)");
+  EXPECT_EQ(textOf({7, 1, 0, 0, -5}),
+            "the length of a sequence is negative or leaves its page table "
+            "(at b = 1, h = 0, row 0, col -5)");
   EXPECT_EQ(textOf({77, 0, 0, 2, 0}),
             "unknown status code 77 (at b = 0, h = 0, row 2, col 0)");
 }
