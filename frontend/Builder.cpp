@@ -156,9 +156,13 @@ Value PatternBuilder::source(Value key, Value value, Value graph,
 Attention PatternBuilder::attend(Value query, ValueRange sources,
                                  Placement placement, Value sink) {
   auto type = attn::PartialType::get(builder.getContext(), types.valueDim);
+  IntegerAttr page;
+  if (placement.page)
+    page = builder.getI64IntegerAttr(*placement.page);
   auto op = attn::AttendOp::create(builder, loc, type, query, sources,
                                    placement.cuQuery, placement.cuKey,
-                                   placement.offsets, placement.align);
+                                   placement.pageTable, placement.lengths,
+                                   placement.offsets, page, placement.align);
   return {op.getPartial(), sink};
 }
 

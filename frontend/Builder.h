@@ -48,7 +48,10 @@ struct Attention {
 
 /// Where the queries of an `attend` stand; null means not given.
 struct Placement {
-  mlir::Value cuQuery, cuKey;
+  mlir::Value cuQuery, cuKey; ///< packed documents
+  /// With `cuQuery`, packed sequences whose keys lie in pages of `page` slots.
+  mlir::Value pageTable, lengths;
+  std::optional<int64_t> page;
   mlir::Value offsets;
   attn::Align align = attn::Align::bottom_right;
 };

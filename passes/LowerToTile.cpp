@@ -258,6 +258,10 @@ LogicalResult LowerToTile::nameLookups(Region &region, bool packed,
     SmallVector<std::string> dims;
     for (Value index : op.getIndices())
       dims.push_back(names[cast<BlockArgument>(index).getArgNumber() - first]);
+    if (llvm::is_contained(dims, ""))
+      return op.emitOpError("expected no tensor indexed by keys with `paged`: "
+                            "not in this release"),
+             WalkResult::interrupt();
     Value tensor = op.getTable();
     if (!isa<BlockArgument>(tensor))
       return op.emitOpError("expected a table that is a pattern argument"),
@@ -289,6 +293,7 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
 
   // Extents.
   bool packed = bool(attend.getCuQuery());
+  bool paged = bool(attend.getPageTable());
   ArgumentTable table(func);
   std::string batch = packed ? "1" : "B";
   auto sizeOf = [](Value v) {
@@ -299,20 +304,27 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
   SmallVector<std::string> keyExtents;
   for (Value value : attend.getSources()) {
     auto source = value.getDefiningOp<attn::SourceOp>();
-    std::string extent = "Nk";
+    // Named are the keys of a tensor, or its pages.
+    unsigned axis = paged ? 0 : 2;
+    std::string extent = paged ? "pages" : "Nk";
     if (table.has(source.getKey()))
-      extent = table.dims(source.getKey())[2];
+      extent = table.dims(source.getKey())[axis];
     else if (!keyExtents.empty())
-      extent = "Nk" + std::to_string(keyExtents.size() + 1);
-    keyExtents.push_back(extent);
-    table.setDims(source.getKey(),
-                  {batch, "Hkv", extent, sizeOf(source.getKey())});
-    table.setDims(source.getValue(),
-                  {batch, "Hkv", extent, sizeOf(source.getValue())});
+      extent += std::to_string(keyExtents.size() + 1);
+    keyExtents.push_back(paged ? "" : extent); // what biases are indexed by
+    std::string slots =
+        paged ? std::to_string(int64_t(*attend.getPage())) : extent;
+    for (Value tensor : {source.getKey(), source.getValue()})
+      table.setDims(tensor,
+                    {paged ? extent : batch, "Hkv", slots, sizeOf(tensor)});
   }
-  if (packed) {
+  if (packed)
     table.setDims(attend.getCuQuery(), {"docs+1"});
+  if (attend.getCuKey())
     table.setDims(attend.getCuKey(), {"docs+1"});
+  if (paged) {
+    table.setDims(attend.getPageTable(), {"docs", "doc_pages"});
+    table.setDims(attend.getLengths(), {"docs"});
   }
   if (attend.getOffsets())
     table.setDims(attend.getOffsets(), {"B"});
@@ -357,8 +369,8 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
              << kMaxLists << " block lists in one graph, but got "
              << lists.size();
     if (packed && !lists.empty())
-      return source.emitOpError("expected no block lists with `documents`: "
-                                "not in this release");
+      return source.emitOpError("expected no block lists with `")
+             << (paged ? "paged" : "documents") << "`: not in this release";
     SmallVector<Value> starts, counts, cols;
     SmallVector<int64_t> shapes;
     for (auto [number, list] : llvm::enumerate(lists)) {
@@ -419,7 +431,9 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
   auto fold = tile::FoldOp::create(
       builder, attend.getLoc(), tile::StateType::get(&getContext()),
       map.lookup(attend.getQuery()), streams, lookupOrNull(attend.getCuQuery()),
-      lookupOrNull(attend.getCuKey()), lookupOrNull(attend.getOffsets()),
+      lookupOrNull(attend.getCuKey()), lookupOrNull(attend.getPageTable()),
+      lookupOrNull(attend.getLengths()), lookupOrNull(attend.getOffsets()),
+      attend.getPageAttr(),
       builder.getBoolAttr(attend.getAlign() == attn::Align::top_left));
   unsigned numInputs = func.getNumArguments();
   tile::StoreOp::create(

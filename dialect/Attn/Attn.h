@@ -20,6 +20,29 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace filigree {
+
+/// `documents(%cu_q, %cu_k : types)`, `paged(%cu_q, %table, %lengths page 16 :
+/// types)` or nothing: how the token axes of a fold are packed.
+mlir::OptionalParseResult
+parsePacking(mlir::OpAsmParser &parser,
+             std::optional<mlir::OpAsmParser::UnresolvedOperand> &cuQuery,
+             mlir::Type &cuQueryType,
+             std::optional<mlir::OpAsmParser::UnresolvedOperand> &cuKey,
+             mlir::Type &cuKeyType,
+             std::optional<mlir::OpAsmParser::UnresolvedOperand> &pageTable,
+             mlir::Type &pageTableType,
+             std::optional<mlir::OpAsmParser::UnresolvedOperand> &lengths,
+             mlir::Type &lengthsType, mlir::IntegerAttr &page);
+void printPacking(mlir::OpAsmPrinter &printer, mlir::Operation *op,
+                  mlir::Value cuQuery, mlir::Type cuQueryType,
+                  mlir::Value cuKey, mlir::Type cuKeyType,
+                  mlir::Value pageTable, mlir::Type pageTableType,
+                  mlir::Value lengths, mlir::Type lengthsType,
+                  mlir::IntegerAttr page);
+
+} // namespace filigree
+
 #include "dialect/Attn/AttnDialect.h.inc"
 #include "dialect/Attn/AttnEnums.h.inc"
 #define GET_TYPEDEF_CLASSES

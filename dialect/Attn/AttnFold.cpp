@@ -54,6 +54,9 @@ LogicalResult MergeOp::canonicalize(MergeOp op, PatternRewriter &rewriter) {
   if (!lhs || !rhs || lhs.getQuery() != rhs.getQuery() ||
       lhs.getCuQuery() != rhs.getCuQuery() ||
       lhs.getCuKey() != rhs.getCuKey() ||
+      lhs.getPageTable() != rhs.getPageTable() ||
+      lhs.getLengths() != rhs.getLengths() ||
+      lhs.getPageAttr() != rhs.getPageAttr() ||
       lhs.getOffsets() != rhs.getOffsets() || lhs.getAlign() != rhs.getAlign())
     return failure();
   // One fold takes one element type of keys and one of values.
@@ -68,6 +71,7 @@ LogicalResult MergeOp::canonicalize(MergeOp op, PatternRewriter &rewriter) {
   llvm::append_range(sources, rhs.getSources());
   rewriter.replaceOpWithNewOp<AttendOp>(
       op, op.getType(), lhs.getQuery(), sources, lhs.getCuQuery(),
-      lhs.getCuKey(), lhs.getOffsets(), lhs.getAlign());
+      lhs.getCuKey(), lhs.getPageTable(), lhs.getLengths(), lhs.getOffsets(),
+      lhs.getPageAttr(), lhs.getAlign());
   return success();
 }

@@ -178,8 +178,11 @@ def Attn_AttendOp : Attn_Op<"attend", [Pure, AttrSizedOperandSegments]> {
     over all edges of all sources: sources add. With `documents` the token axes
     are packed (B = 1): document d holds queries [cu_q[d], cu_q[d+1]) and keys
     [cu_k[d], cu_k[d+1]), positions restart at 0 in each, and pairs across
-    documents do not exist. `offsets` gives the position of the first query per
-    batch entry; otherwise `align` decides. SPEC.md, `attend`, C1-C9.
+    documents do not exist. With `paged` the queries are packed alike, sequence
+    s has lengths[s] keys, and key j of it lies in slot j % page of page
+    table[s, j / page]: keys and values are [pages, Hkv, page, D]. `offsets`
+    gives the position of the first query per batch entry; otherwise `align`
+    decides. SPEC.md, `attend`, C1-C13.
 
     ```mlir
     %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
@@ -190,12 +193,17 @@ def Attn_AttendOp : Attn_Op<"attend", [Pure, AttrSizedOperandSegments]> {
     Variadic<Attn_SourceType>:$sources,
     Optional<TensorRankOf<[I32], [1]>>:$cuQuery,
     Optional<TensorRankOf<[I32], [1]>>:$cuKey,
+    Optional<TensorRankOf<[I32], [2]>>:$pageTable,
+    Optional<TensorRankOf<[I32], [1]>>:$lengths,
     Optional<TensorRankOf<[I32], [1]>>:$offsets,
+    OptionalAttr<I64Attr>:$page,
     DefaultValuedAttr<Attn_AlignAttr, "Align::bottom_right">:$align);
   let results = (outs Attn_PartialType:$partial);
   let assemblyFormat = [{
     $query `,` $sources
-    (`documents` `(` $cuQuery^ `,` $cuKey `:` type($cuQuery) `,` type($cuKey) `)`)?
+    (custom<Packing>($cuQuery, type($cuQuery), $cuKey, type($cuKey),
+                     $pageTable, type($pageTable), $lengths, type($lengths),
+                     $page)^)?
     (`offsets` `(` $offsets^ `:` type($offsets) `)`)?
     (`align` $align^)? attr-dict
     `:` type($query) `->` type($partial)

@@ -111,8 +111,8 @@ LogicalResult WhereOp::verifyRegions() {
   Block &body = getBody().front();
   if (failed(verifyBodyArguments(*this, body, /*takesLogit=*/false))) /*C5*/
     return failure();
-  if (failed(verifyYield(*this, body,
-                         IntegerType::get(getContext(), 1)))) /*C6*/
+  if (failed(
+          verifyYield(*this, body, IntegerType::get(getContext(), 1)))) /*C6*/
     return failure();
   for (Operation &op : body)
     if (failed(verifyPredicateOp(*this, op)))
@@ -192,8 +192,8 @@ LogicalResult SourceOp::verify() {
                                      {value.getDimSize(axis)})))
       return emitOpError("expected `key` and `value` to agree in extent ")
              << axis << ", but got " << key << " and " << value;
-  for (auto [name, type] : {std::pair<StringRef, RankedTensorType>{"key", key},
-                            {"value", value}})
+  for (auto [name, type] :
+       {std::pair<StringRef, RankedTensorType>{"key", key}, {"value", value}})
     if (type.isDynamicDim(3) || type.getDimSize(3) < 1) /*C2*/
       return emitOpError("expected a static head size of `")
              << name << "`, but got " << type;
@@ -208,11 +208,11 @@ LogicalResult SourceOp::verifyRegions() {
       failed(verifyYield(*this, body, Float32Type::get(getContext()))))
     return failure();
   for (Operation &op : body) {
-    bool isScalar = isa<YieldOp, LookupOp, ModOp>(op) ||
-                    (isa<arith::ArithDialect, math::MathDialect>(
-                         op.getDialect()) &&
-                     OpTrait::hasElementwiseMappableTraits(&op)) ||
-                    isa<arith::ConstantOp>(op);
+    bool isScalar =
+        isa<YieldOp, LookupOp, ModOp>(op) ||
+        (isa<arith::ArithDialect, math::MathDialect>(op.getDialect()) &&
+         OpTrait::hasElementwiseMappableTraits(&op)) ||
+        isa<arith::ConstantOp>(op);
     for (Type type : op.getResultTypes())
       isScalar &= type.isIntOrFloat();
     if (!isScalar) { /*C4*/
@@ -264,20 +264,36 @@ LogicalResult AttendOp::verify() {
     if (value.getElementType() != firstValue.getElementType()) /*C7*/
       return refuse("`value` element type", firstValue.getElementType(),
                     value.getElementType());
-    if (failed(verifyCompatibleShape({query.getDimSize(0)},
+    if (!getPageTable() &&
+        failed(verifyCompatibleShape({query.getDimSize(0)},
                                      {key.getDimSize(0)}))) /*C8*/
       return refuse("`key` batch", query.getDimSize(0), key.getDimSize(0));
     if (!query.isDynamicDim(1) && !key.isDynamicDim(1) &&
         (key.getDimSize(1) < 1 ||
          query.getDimSize(1) % key.getDimSize(1) != 0)) /*C9*/
-      return refuse("a number of `key` heads that divides",
-                    query.getDimSize(1), key.getDimSize(1));
+      return refuse("a number of `key` heads that divides", query.getDimSize(1),
+                    key.getDimSize(1));
+    if (getPage() && !key.isDynamicDim(2) &&
+        key.getDimSize(2) != int64_t(*getPage())) /*C13*/
+      return refuse("`key` slots in a page", int64_t(*getPage()),
+                    key.getDimSize(2));
   }
-  if (bool(getCuQuery()) != bool(getCuKey())) /*C5*/
+  if (!getPageTable() && bool(getCuQuery()) != bool(getCuKey())) /*C5*/
     return emitOpError("expected both cumulative length tensors or neither");
+  bool isPaged = getPageTable() || getLengths() || getPage();
+  if (isPaged && getCuKey()) /*C10*/
+    return emitOpError("expected `documents` or `paged`, but got both");
   if (getCuQuery() && getOffsets()) /*C6*/
-    return emitOpError("expected no `offsets` with `documents`: positions "
-                       "restart at 0 in each");
+    return emitOpError("expected no `offsets` with `")
+           << (isPaged ? "paged" : "documents")
+           << "`: positions restart at 0 in each";
+  if (isPaged &&
+      !(getCuQuery() && getPageTable() && getLengths() && getPage())) /*C11*/
+    return emitOpError("expected cumulative lengths of queries, a page table, "
+                       "lengths and a page with `paged`");
+  if (isPaged && int64_t(*getPage()) < 1) /*C12*/
+    return emitOpError("expected at least 1 slot in a page, but got ")
+           << int64_t(*getPage());
   return success();
 }
 

@@ -177,10 +177,14 @@ def Tile_FoldOp : Tile_Op<"fold", [AttrSizedOperandSegments]> {
   let arguments = (ins AnyRankedTensor:$query, Variadic<Tile_StreamType>:$streams,
                        Optional<AnyRankedTensor>:$cuQuery,
                        Optional<AnyRankedTensor>:$cuKey,
-                       Optional<AnyRankedTensor>:$offsets, BoolAttr:$topLeft);
+                       Optional<AnyRankedTensor>:$pageTable,
+                       Optional<AnyRankedTensor>:$lengths,
+                       Optional<AnyRankedTensor>:$offsets,
+                       OptionalAttr<I64Attr>:$page, BoolAttr:$topLeft);
   let results = (outs Tile_StateType:$state);
   let assemblyFormat = [{
-    $query `over` $streams (`documents` `(` $cuQuery^ `,` $cuKey `:` type($cuQuery) `,` type($cuKey) `)`)?
+    $query `over` $streams (custom<Packing>($cuQuery, type($cuQuery), $cuKey,
+        type($cuKey), $pageTable, type($pageTable), $lengths, type($lengths), $page)^)?
     (`offsets` `(` $offsets^ `:` type($offsets) `)`)? `top_left` `=` $topLeft attr-dict `:` type($query)
   }];
 }

@@ -35,6 +35,37 @@ func.func @lists_in_documents(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>
 
 // -----
 
+func.func @lists_in_pages(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %cu: tensor<?xi32>, %pages: tensor<?x?xi32>, %n: tensor<?xi32>, %st: tensor<?x?x?xi32>, %m: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.blocks %st, %m, %c [64, 64] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  // expected-error@+1 {{'attn.source' op expected no block lists with `paged`: not in this release}}
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s paged(%cu, %pages, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+func.func @bias_of_keys_in_pages(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %cu: tensor<?xi32>, %pages: tensor<?x?xi32>, %n: tensor<?xi32>, %t: tensor<?x?xf32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %c = arith.cmpi sle, %j, %i : i64
+    attn.yield %c : i1
+  }
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32> edge {
+  ^bb0(%x: f32, %b: i64, %h: i64, %i: i64, %j: i64):
+    // expected-error@+1 {{'attn.lookup' op expected no tensor indexed by keys with `paged`: not in this release}}
+    %y = attn.lookup %t[%h, %j] : tensor<?x?xf32> -> f32
+    %z = arith.addf %x, %y : f32
+    attn.yield %z : f32
+  }
+  %p = attn.attend %q, %s paged(%cu, %pages, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
 func.func @one_table_two_ways(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %t: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
   %g = attn.where {
   ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):

@@ -109,6 +109,30 @@ func.func @documents(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %cu: te
 
 // -----
 
+// Keys in pages; two sources of one cache, and one of another.
+// CHECK-LABEL: tile.kernel @paged
+//  CHECK-SAME:   {dims = ["1", "Hq", "Nq", "64"], kind = "input", name = "arg0"}
+//  CHECK-SAME:   {dims = ["pages", "Hkv", "16", "64"], kind = "input", name = "arg1"}
+//  CHECK-SAME:   {dims = ["docs+1"], kind = "input", name = "arg2"}
+//  CHECK-SAME:   {dims = ["docs", "doc_pages"], kind = "input", name = "arg3"}
+//  CHECK-SAME:   {dims = ["docs"], kind = "input", name = "arg4"}
+//  CHECK-SAME:   {dims = ["pages3", "Hkv", "16", "64"], kind = "input", name = "arg5"}
+//       CHECK:   tile.fold {{.*}} paged(%{{.*}}, %{{.*}}, %{{.*}} page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) top_left = false
+func.func @paged(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %cu: tensor<?xi32>, %pages: tensor<?x?xi32>, %n: tensor<?xi32>, %l: tensor<?x?x?x64xf32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %c = arith.cmpi sle, %j, %i : i64
+    attn.yield %c : i1
+  }
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %t = attn.source %l, %l over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s, %s, %t paged(%cu, %pages, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
 // A table that folding left without a use keeps an extent of its own.
 // CHECK-LABEL: tile.kernel @unused_table
 //  CHECK-SAME:   {dims = ["unused.0"], kind = "input", name = "unused"}

@@ -45,3 +45,11 @@ func.func @offsets(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %g: !attn
   %p = attn.attend %q, %s offsets(%first : tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
   return %p : !attn.partial<64>
 }
+
+// CHECK-LABEL: func @paged
+//       CHECK:   attn.attend %{{.*}}, %{{.*}} paged(%{{.*}}, %{{.*}}, %{{.*}} page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) align top_left :
+func.func @paged(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x16x64xf32>, %g: !attn.graph, %cu: tensor<?xi32>, %table: tensor<?x?xi32>, %lengths: tensor<?xi32>) -> !attn.partial<64> {
+  %s = attn.source %k, %k over %g : tensor<?x?x16x64xf32>, tensor<?x?x16x64xf32>
+  %p = attn.attend %q, %s paged(%cu, %table, %lengths page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) align top_left : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  return %p : !attn.partial<64>
+}

@@ -49,3 +49,20 @@ func.func @other_types(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %l: t
   %p = attn.merge %x, %y : !attn.partial<64>
   return %p : !attn.partial<64>
 }
+
+// Pages of one table are one fold, those of two are not.
+// CHECK-LABEL: func @pages
+//       CHECK:   %[[S:.*]] = attn.source
+//       CHECK:   attn.attend %{{.*}}, %[[S]] paged(
+//       CHECK:   attn.attend %{{.*}}, %[[S]], %[[S]] paged(%{{.*}}, %{{.*}}, %{{.*}} page 16
+//       CHECK:   attn.merge
+//   CHECK-NOT:   attn.merge
+func.func @pages(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %g: !attn.graph, %cu: tensor<?xi32>, %t: tensor<?x?xi32>, %u: tensor<?x?xi32>, %n: tensor<?xi32>) -> !attn.partial<64> {
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %x = attn.attend %q, %s paged(%cu, %t, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %y = attn.attend %q, %s paged(%cu, %t, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %z = attn.attend %q, %s paged(%cu, %u, %n page 16 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %p = attn.merge %x, %y : !attn.partial<64>
+  %r = attn.merge %p, %z : !attn.partial<64>
+  return %r : !attn.partial<64>
+}
