@@ -49,8 +49,9 @@ enum class Type {
   Attention, ///< an unfinished softmax
 };
 
-/// The axes of a table; `Doc` is the one of cumulative lengths.
-enum class Axis { B, H, I, J, Doc };
+/// The axes of a table; `Doc` is the one of cumulative lengths, `Page` that of
+/// the pages of a sequence.
+enum class Axis { B, H, I, J, Doc, Page };
 
 struct Constant {
   Type type; ///< Int, Float or Bool
@@ -166,7 +167,7 @@ struct IndexExpr : ExprNode<ExprKind::Index> {
   Decl *decl = nullptr;
 };
 
-/// (a, b): the two tensors of `documents:`.
+/// (a, b): the tensors of `documents:` and `paged:`.
 struct TupleExpr : ExprNode<ExprKind::Tuple> {
   using ExprNode::ExprNode;
   llvm::ArrayRef<Expr *> elements;

@@ -67,6 +67,9 @@ static constexpr Word kLabels[] = {
     {"align", "`bottom_right` (default) or `top_left`: where queries start"},
     {"offsets", "int[b]: the position of the first query of a batch entry"},
     {"documents", "(cu_q, cu_k), both int[doc]: packed documents"},
+    {"paged", "(cu_q, table, lengths): int[doc], int[b, page], int[b]: packed "
+              "queries, keys in pages"},
+    {"page", "keys of a page, a constant"},
 };
 
 static constexpr StringLiteral kReservedNouns[] = {
@@ -78,8 +81,8 @@ static constexpr StringLiteral kReservedNouns[] = {
     "moments", "fold",      "space",    "sort",         "hash",
     "lsh",     "buckets",   "codes",    "features",     "spans",
     "route",   "dropout",   "backward", "grad",         "rope",
-    "cache",   "append",    "pages",    "paged",        "quantize",
-    "fp8",     "int8",      "or_dense", "multiplicity", "gate",
+    "cache",   "append",    "quantize", "multiplicity", "gate",
+    "fp8",     "int8",      "or_dense",
 };
 
 ArrayRef<Builtin> getBuiltins() { return kBuiltins; }

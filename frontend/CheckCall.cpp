@@ -364,8 +364,8 @@ static const CallExpr *findSourceCall(const Expr *expr) {
 }
 
 void Checker::checkAttend(CallExpr &call) {
-  bool ok = checkLabels(
-      call, {"over", "scale", "edge", "sink", "align", "offsets", "documents"});
+  bool ok = checkLabels(call, {"over", "scale", "edge", "sink", "align",
+                               "offsets", "documents", "paged", "page"});
   unsigned before = reporter.getNumErrors();
   checkSourceLabels(call);
   checkPlacement(call);
@@ -413,7 +413,7 @@ void Checker::checkAttend(CallExpr &call) {
     call.type = Type::Attention;
 }
 
-/// sink, align, offsets and documents.
+/// sink, align, offsets, documents, paged and page.
 void Checker::checkPlacement(CallExpr &call) {
   if (const Argument *sink = findLabel(call, "sink")) {
     checkExpr(*sink->value);
@@ -441,25 +441,69 @@ void Checker::checkPlacement(CallExpr &call) {
                      "expected `align` or `offsets`, but got both");
   }
   const Argument *documents = findLabel(call, "documents");
-  if (!documents)
-    return;
-  if (offsets)
+  const Argument *paged = findLabel(call, "paged");
+  if (offsets && (documents || paged))
     reporter.error(offsets->label.range,
-                   "expected no `offsets` with `documents`: positions restart "
-                   "at 0 in each");
-  SmallVector<Expr *, 2> tables = {documents->value};
-  if (auto *tuple = dyn_cast<TupleExpr>(documents->value))
+                   Twine("expected no `offsets` with `") +
+                       (documents ? "documents" : "paged") +
+                       "`: positions restart at 0 in each");
+  if (documents && paged)
+    reporter.error(paged->label.range,
+                   "expected `documents` or `paged`, but got both");
+  checkPages(call);
+  if (documents)
+    checkDocuments(*documents->value);
+}
+
+/// (cu_q, cu_k) or one table for both.
+void Checker::checkDocuments(Expr &expr) {
+  SmallVector<Expr *, 2> tables = {&expr};
+  if (auto *tuple = dyn_cast<TupleExpr>(&expr))
     tables.assign(tuple->elements.begin(), tuple->elements.end());
   if (tables.size() > 2) {
-    reporter.error(documents->value->range, "expected (cu_q, cu_k), but got " +
-                                                Twine(tables.size()) +
-                                                " tables");
+    reporter.error(expr.range, "expected (cu_q, cu_k), but got " +
+                                   Twine(tables.size()) + " tables");
     return;
   }
   for (Expr *table : tables) {
     checkExpr(*table);
     checkTable(*table, Type::IntTable, {Axis::Doc}, "int[doc]");
   }
+}
+
+/// `paged: (cu_q, table, lengths)` and `page: 16`, which need each other.
+void Checker::checkPages(CallExpr &call) {
+  const Argument *paged = findLabel(call, "paged");
+  const Argument *page = findLabel(call, "page");
+  if (page)
+    if (auto keys = checkConstantInt(*page->value, "the keys of a page");
+        keys && (*keys < 1 || *keys > INT32_MAX))
+      reporter.error(page->value->range,
+                     "expected from 1 to 2147483647 as the keys of a page, but "
+                     "got " +
+                         Twine(*keys));
+  if (bool(paged) != bool(page)) {
+    reporter.error((paged ? paged : page)->label.range,
+                   "expected `paged` and `page` together: paged: (cu_q, table, "
+                   "lengths), page: 16");
+    return;
+  }
+  if (!paged)
+    return;
+  auto *tuple = dyn_cast<TupleExpr>(paged->value);
+  if (!tuple || tuple->elements.size() != 3) {
+    reporter.error(paged->value->range,
+                   "expected (cu_q, table, lengths), but got " +
+                       Twine(tuple ? tuple->elements.size() : 1) +
+                       (tuple ? " tables" : " table"));
+    return;
+  }
+  for (Expr *table : tuple->elements)
+    checkExpr(*table);
+  checkTable(*tuple->elements[0], Type::IntTable, {Axis::Doc}, "int[doc]");
+  checkTable(*tuple->elements[1], Type::IntTable, {Axis::B, Axis::Page},
+             "int[b, page]");
+  checkTable(*tuple->elements[2], Type::IntTable, {Axis::B}, "int[b]");
 }
 
 void Checker::checkMerge(CallExpr &call) {

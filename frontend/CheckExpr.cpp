@@ -412,7 +412,8 @@ void Checker::checkCompare(CompareExpr &expr) {
 // Tables and bodies
 //===----------------------------------------------------------------------===//
 
-static constexpr StringLiteral kAxisNames[] = {"b", "h", "i", "j", "doc"};
+static constexpr StringLiteral kAxisNames[] = {"b", "h",   "i",
+                                               "j", "doc", "page"};
 
 void Checker::checkIndex(IndexExpr &expr) {
   expr.decl = lookUp(expr.table);
@@ -431,8 +432,14 @@ void Checker::checkIndex(IndexExpr &expr) {
   }
   if (is_contained(decl.axes, Axis::Doc)) {
     reporter.error(expr.range, "expected `" + decl.name +
-                                   "` after `documents:` only, as its axis is "
-                                   "`doc`");
+                                   "` after `documents:` or `paged:` only, as "
+                                   "its axis is `doc`");
+    return;
+  }
+  if (is_contained(decl.axes, Axis::Page)) {
+    reporter.error(expr.range, "expected `" + decl.name +
+                                   "` after `paged:` only, as it is a page "
+                                   "table");
     return;
   }
   if (expr.indices.size() != decl.axes.size()) {

@@ -278,11 +278,12 @@ void Checker::checkTableParam(Decl &decl) {
                     .Case("i", Axis::I)
                     .Case("j", Axis::J)
                     .Case("doc", Axis::Doc)
+                    .Case("page", Axis::Page)
                     .Default(std::nullopt);
     if (!axis) {
-      reporter.error(ident.range, "expected an axis (b, h, i, j or doc), but "
-                                  "got `" +
-                                      ident.name + "`");
+      reporter.error(ident.range,
+                     "expected an axis (b, h, i, j, doc or page), but got `" +
+                         ident.name + "`");
       return;
     }
     if (!axes.empty() && axes.back() >= *axis) {
@@ -302,6 +303,13 @@ void Checker::checkTableParam(Decl &decl) {
     if (*axis == Axis::Doc && (!isInt || spec.axes.size() != 1)) {
       reporter.error(ident.range,
                      "expected `doc` alone in an integer table: int[doc]");
+      return;
+    }
+    bool isPageTable =
+        isInt && spec.axes.size() == 2 && axes == SmallVector<Axis>{Axis::B};
+    if (*axis == Axis::Page && !isPageTable) {
+      reporter.error(ident.range,
+                     "expected `page` in a page table: int[b, page]");
       return;
     }
     axes.push_back(*axis);

@@ -69,6 +69,8 @@ private:
   bool checkTensor(Expr &expr, Role role);
   void checkSourceLabels(CallExpr &call);
   void checkPlacement(CallExpr &call);
+  void checkDocuments(Expr &expr);
+  void checkPages(CallExpr &call);
   Decl *checkTable(Expr &expr, Type type, llvm::ArrayRef<Axis> axes,
                    llvm::StringRef spelled);
 

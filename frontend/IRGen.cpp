@@ -228,6 +228,13 @@ Attention Generator::generateAttend(const CallExpr &call) {
     placement.cuQuery = values.lookup(getDecl(query));
     placement.cuKey = values.lookup(getDecl(key));
   }
+  if (const Argument *paged = findLabel(call, "paged")) {
+    ArrayRef<Expr *> tables = cast<TupleExpr>(paged->value)->elements;
+    placement.cuQuery = values.lookup(getDecl(tables[0]));
+    placement.pageTable = values.lookup(getDecl(tables[1]));
+    placement.lengths = values.lookup(getDecl(tables[2]));
+    placement.page = findLabel(call, "page")->value->constant->integer;
+  }
   Value sink;
   if (const Argument *arg = findLabel(call, "sink"))
     sink = values.lookup(getDecl(arg->value));

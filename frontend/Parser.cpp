@@ -253,7 +253,7 @@ bool Parser::parseBlocksType(ParamType &spec) {
 bool Parser::parseTableType(ParamType &spec) {
   SmallVector<Ident> axes;
   do {
-    auto axis = expectName("an axis: b, h, i, j or doc");
+    auto axis = expectName("an axis: b, h, i, j, doc or page");
     if (!axis)
       return false;
     axes.push_back(*axis);

@@ -305,6 +305,44 @@ TEST(Error, attention) {
                "2:42: error: expected `top_left` or `bottom_right`\n");
 }
 
+TEST(Error, pages) {
+  std::string params = "c: int[doc], t: int[b, page], n: int[b]";
+  auto attend = [&](const std::string &labels) {
+    return wrap("return attend(q, k, v, over: all, " + labels + ")", params);
+  };
+  expectReport(attend("paged: (c, t, n)"),
+               "2:35: error: expected `paged` and `page` together: paged: "
+               "(cu_q, table, lengths), page: 16\n");
+  expectReport(attend("page: 16"),
+               "2:35: error: expected `paged` and `page` together: paged: "
+               "(cu_q, table, lengths), page: 16\n");
+  expectReport(attend("paged: (c, t), page: 16"),
+               "2:42: error: expected (cu_q, table, lengths), but got 2 "
+               "tables\n");
+  expectReport(attend("paged: t, page: 16"),
+               "2:42: error: expected (cu_q, table, lengths), but got 1 "
+               "table\n");
+  expectReport(attend("paged: (c, n, t), page: 16"),
+               "2:46: error: expected a parameter of type int[b, page], but "
+               "got int[b]\n2:49: error: expected a parameter of type int[b], "
+               "but got int[b, page]\n");
+  expectReport(attend("paged: (c, t, n), page: 0"),
+               "2:59: error: expected from 1 to 2147483647 as the keys of a "
+               "page, but got 0\n");
+  expectReport(attend("paged: (c, t, n), page: 16, documents: c"),
+               "2:35: error: expected `documents` or `paged`, but got both\n");
+  expectReport(attend("paged: (c, t, n), page: 16, offsets: n"),
+               "2:63: error: expected no `offsets` with `paged`: positions "
+               "restart at 0 in each\n");
+  expectReport(wrap("return attend(q, k, v, over: where (b, h, i, j) { j < "
+                    "t[b, h] })",
+                    params),
+               "2:55: error: expected `t` after `paged:` only, as it is a page "
+               "table\n");
+  expectReport(wrap("return attend(q, k, v, over: all)", "t: int[page]"),
+               "1:27: error: expected `page` in a page table: int[b, page]\n");
+}
+
 TEST(Error, depthIsBounded) {
   auto repeat = [](StringRef text, unsigned count) {
     std::string all;

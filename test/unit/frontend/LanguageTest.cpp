@@ -154,6 +154,25 @@ TEST(Language, labelsOfAttend) {
             offsets.getFunction().getArgument(3));
 }
 
+TEST(Language, pages) {
+  std::string text =
+      wrap("return attend(q, k, v, over: where (b, h, i, j) { j < n[b] },\n"
+           "  paged: (cu, table, n), page: 2 * half)",
+           "half = 8, cu: int[doc], table: int[b, page], n: int[b]");
+  InstantiateOptions options;
+  for (int64_t half : {8, 32}) {
+    options.sets = {{"half", std::to_string(half)}};
+    Parsed parsed(text, options);
+    ASSERT_TRUE(bool(parsed.module)) << parsed.report;
+    auto attend = parsed.get<attn::AttendOp>()[0];
+    EXPECT_EQ(attend.getCuQuery(), parsed.getFunction().getArgument(3));
+    EXPECT_FALSE(attend.getCuKey());
+    EXPECT_EQ(attend.getPageTable(), parsed.getFunction().getArgument(4));
+    EXPECT_EQ(attend.getLengths(), parsed.getFunction().getArgument(5));
+    EXPECT_EQ(int64_t(*attend.getPage()), 2 * half);
+  }
+}
+
 TEST(Language, sourcesTakeWhatAttendSays) {
   Parsed parsed(wrap("let near = source(k, v, over: causal, scale: 2.0)\n"
                      "return attend(q, near, source(k, v), over: all,\n"
