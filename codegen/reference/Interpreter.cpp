@@ -23,20 +23,27 @@ namespace {
 // One row
 //===----------------------------------------------------------------------===//
 
-/// Rows of a (b, kv head) slice as Real, row-major.
+/// Rows of a (b, kv head) slice as Real, row-major; of a sequence if there are
+/// pages, without those of pages that do not exist.
 template <typename Real> struct Slice {
   int64_t b = -1, h = -1;
   std::vector<Real> values;
 
-  void load(const Tensor &tensor, int64_t batch, int64_t head) {
+  void load(const Tensor &tensor, const std::optional<Paging> &paging,
+            int64_t batch, int64_t head) {
     if (b == batch && h == head)
       return;
     b = batch;
     h = head;
-    int64_t rows = tensor.shape[2], width = tensor.shape[3];
+    int64_t rows = paging ? paging->lengths[batch] : tensor.shape[2];
+    int64_t width = tensor.shape[3];
     values.resize(rows * width);
     for (int64_t n = 0; n < rows; ++n) {
-      int64_t base = tensor.offset({batch, head, n, 0});
+      int64_t entry = paging ? paging->pageOf(batch, n) : batch;
+      if (entry < 0 || entry >= tensor.shape[0])
+        continue;
+      int64_t base =
+          tensor.offset({entry, head, paging ? n % paging->slots : n, 0});
       for (int64_t d = 0; d < width; ++d)
         values[n * width + d] = Real(tensor.real(base + d * tensor.strides[3]));
     }
@@ -151,8 +158,8 @@ private:
              const Row &row, SourceState<Real> &state) {
     state.columns.clear();
     state.logits.clear();
-    RowPlace place = attend.place(row.b, row.h, row.r, source.keys());
-    llvm::ArrayRef<uint8_t> mask = source.graph.row(state.graph, place);
+    RowPlace place = attend.place(row.b, row.h, row.r, source.keys);
+    llvm::ArrayRef<uint8_t> mask = attend.seenKeys(source, state.graph, place);
     for (int64_t c = place.lo; c < place.hi; ++c)
       if (mask[c])
         state.columns.push_back(c);
@@ -160,8 +167,9 @@ private:
       return;
 
     int64_t kvHead = row.h / (attend.query.shape[1] / source.kvHeads());
-    state.key.load(source.key, row.b, kvHead);
-    state.value.load(source.value, row.b, kvHead);
+    int64_t entry = attend.paging ? place.b : row.b;
+    state.key.load(source.key, attend.paging, entry, kvHead);
+    state.value.load(source.value, attend.paging, entry, kvHead);
     int64_t width = attend.query.shape[3];
     query.resize(width);
     int64_t base = attend.query.offset({row.b, row.h, row.r, 0});
@@ -305,7 +313,7 @@ filigree::reference::graphShapes(mlir::func::FuncOp function,
   for (const auto &attend : plan->attends)
     for (const SourcePlan<double> &source : attend->sources) {
       llvm::ArrayRef<int64_t> query = attend->query.shape;
-      shapes.push_back({query[0], query[1], query[2], source.keys()});
+      shapes.push_back({query[0], query[1], query[2], source.keys});
     }
   return shapes;
 }
@@ -325,8 +333,8 @@ llvm::Error filigree::reference::visitGraph(
         return error;
       PairGraph::State state = source.graph.makeState();
       for (const Row &row : rows) {
-        RowPlace place = attend->place(row.b, row.h, row.r, source.keys());
-        visit(number, row, source.graph.row(state, place));
+        RowPlace place = attend->place(row.b, row.h, row.r, source.keys);
+        visit(number, row, attend->seenKeys(source, state, place));
       }
       ++number;
     }

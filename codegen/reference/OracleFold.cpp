@@ -6,6 +6,7 @@
 //   m = sink or -inf
 //   for each source: for each key c of the row's document:
 //     seen[c] = is the pair in the graph?      bodies, lists, set operations
+//               in pages: is there a page of that number, too
 //     if seen: s[c] = edge(scale * dot(q, k[c])), m = max(m, s[c])
 //   if m is -inf: o = 0, lse = -inf
 //   l = exp(sink - m)
@@ -78,7 +79,10 @@ struct Layout {
     };
     int64_t queryDim = 0;
     for (SourceOfFold each : fold.sources) {
+      // Of a sequence in pages: what its row of the table can hold.
       Val keys = bodies.slot(each.source.getKey(), 1 + 2);
+      if (mlir::Value table = each.attend.getPageTable())
+        keys = b.CreateMul(keys, bodies.slot(table, 1 + 1));
       Source source = {take(keys), take(b.CreateMul(keys, code.c(8))), {}};
       llvm::SmallVector<attn::BlocksOp> lists;
       collectLists(each.source.getGraph(), lists);
@@ -173,6 +177,12 @@ private:
   Val area(Val offset) { return code.bytesAt(scratch, offset); }
   /// Address of element 0 of a row of a [B, H, N, D] tensor.
   Val rowOf(mlir::Value tensor, Val b, Val h, Val n);
+  /// The same of key c, wherever it is stored.
+  Val keyRowOf(attn::AttendOp attend, mlir::Value tensor, const Place &place,
+               Val h, Val c);
+  Val pageOf(attn::AttendOp attend, const Place &place, Val c);
+  Val pageExists(attn::AttendOp attend, mlir::Value key, const Place &place,
+                 Val c, Val isSeen);
   void reportAt(int64_t what, Val b, Val row, Val column) {
     this->b.CreateCall(report, {bodies.slotAt(FIL_ABI_SLOT_STATUS),
                                 code.c(what), b, head, row, column});
@@ -180,6 +190,7 @@ private:
 
   Place placeOf(attn::AttendOp attend, attn::SourceOp source);
   Place placeInDocument(attn::AttendOp attend, attn::SourceOp source);
+  std::pair<Val, Val> keysInPages(attn::AttendOp attend, Val sequence);
   void expandList(attn::BlocksOp list, Val mask, mlir::Value key,
                   const Place &place);
   Val seen(mlir::Value graph, const Pair &pair, unsigned source);
@@ -224,6 +235,33 @@ Val FoldEmitter::rowOf(mlir::Value tensor, Val batch, Val h, Val n) {
                       b.CreateMul(at, code.c(bytesOf(elementOf(tensor)))));
 }
 
+Val FoldEmitter::pageOf(attn::AttendOp attend, const Place &place, Val c) {
+  mlir::Value table = attend.getPageTable();
+  Val at = b.CreateMul(place.b, stride(table, 0));
+  Val entry = b.CreateSDiv(c, code.c(int64_t(*attend.getPage())));
+  return bodies.loadInt(table,
+                        b.CreateAdd(at, b.CreateMul(entry, stride(table, 1))));
+}
+
+/// Whether key c has a page; one that is seen and has none is reported.
+Val FoldEmitter::pageExists(attn::AttendOp attend, mlir::Value key,
+                            const Place &place, Val c, Val isSeen) {
+  Val page = pageOf(attend, place, c);
+  Val exists = b.CreateAnd(b.CreateICmpSLE(code.c(0), page),
+                           b.CreateICmpSLT(page, extent(key, 0)));
+  code.when(b.CreateAnd(isSeen, b.CreateNot(exists)),
+            [&] { reportAt(FIL_ABI_PAGE_OUT_OF_RANGE, place.b, row, page); });
+  return exists;
+}
+
+Val FoldEmitter::keyRowOf(attn::AttendOp attend, mlir::Value tensor,
+                          const Place &place, Val h, Val c) {
+  if (!attend.getPageTable())
+    return rowOf(tensor, batch, h, c);
+  Val slot = b.CreateSRem(c, code.c(int64_t(*attend.getPage())));
+  return rowOf(tensor, pageOf(attend, place, c), h, slot);
+}
+
 //===----------------------------------------------------------------------===//
 // Positions
 //===----------------------------------------------------------------------===//
@@ -238,6 +276,23 @@ Place FoldEmitter::placeOf(attn::AttendOp attend, attn::SourceOp source) {
   if (mlir::Value table = attend.getOffsets())
     offset = bodies.loadInt(table, b.CreateMul(batch, stride(table, 0)));
   return {batch, b.CreateAdd(row, offset), code.c(0), keys, code.c(0)};
+}
+
+/// Keys of a sequence: 0 and its length, cut to what the table can hold.
+std::pair<Val, Val> FoldEmitter::keysInPages(attn::AttendOp attend,
+                                             Val sequence) {
+  mlir::Value lengths = attend.getLengths();
+  Val length =
+      bodies.loadInt(lengths, b.CreateMul(sequence, stride(lengths, 0)));
+  Val most = b.CreateMul(extent(attend.getPageTable(), 1),
+                         code.c(int64_t(*attend.getPage())));
+  Val low = b.CreateICmpSLT(length, code.c(0));
+  Val high = b.CreateICmpSLT(most, length);
+  code.when(b.CreateOr(low, high), [&] {
+    reportAt(FIL_ABI_LENGTH_OUT_OF_RANGE, sequence, row, length);
+  });
+  return {code.c(0),
+          code.select(low, code.c(0), code.select(high, most, length))};
 }
 
 /// The document that holds the row, found one by one; no keys without one, and
@@ -257,14 +312,20 @@ Place FoldEmitter::placeInDocument(attn::AttendOp attend,
     Val holds = b.CreateAnd(b.CreateICmpSLE(queryLo, row),
                             b.CreateICmpSLT(row, queryHi));
     code.when(holds, [&] {
-      Val keyLo = bodies.loadInt(cuKey, d), keyHi = bodies.loadInt(cuKey, next);
+      std::pair<Val, Val> keys =
+          cuKey ? std::pair<Val, Val>{bodies.loadInt(cuKey, d),
+                                      bodies.loadInt(cuKey, next)}
+                : keysInPages(attend, d);
+      Val keyLo = keys.first, keyHi = keys.second;
       auto leaves = [&](Val from, Val to, Val limit) {
         return b.CreateOr(
             b.CreateICmpSLT(from, code.c(0)),
             b.CreateOr(b.CreateICmpSLT(to, from), b.CreateICmpSLT(limit, to)));
       };
       Val badQueries = leaves(queryLo, queryHi, extent(attend.getQuery(), 2));
-      Val badKeys = leaves(keyLo, keyHi, extent(source.getKey(), 2));
+      Val badKeys = b.getFalse();
+      if (cuKey)
+        badKeys = leaves(keyLo, keyHi, extent(source.getKey(), 2));
       code.when(
           b.CreateOr(badQueries, badKeys),
           [&] {
@@ -460,10 +521,14 @@ bool FoldEmitter::emitLogits(unsigned number) {
       good = false;
       return;
     }
+    if (attend.getPageTable())
+      visible =
+          b.CreateAnd(visible, pageExists(attend, key, place, c, visible));
     code.store(b.CreateZExt(visible, b.getInt8Ty()), area(at.seen), c);
     code.when(visible, [&] {
-      Val logit = b.CreateFMul(
-          lit(scale), dot(rowOf(key, batch, kvHead, c), elementOf(key), width));
+      Val logit =
+          b.CreateFMul(lit(scale), dot(keyRowOf(attend, key, place, kvHead, c),
+                                       elementOf(key), width));
       if (!source.getEdge().empty())
         logit = bodies.evaluate(source.getEdge().front(), pair, logit, real);
       if (!logit) {
@@ -522,7 +587,7 @@ void FoldEmitter::emitSums(unsigned number, Val total) {
       if (isNaive) // P, as it is stored for the second product
         weight =
             rounded(b.CreateFDiv(weight, total), elementOf(first.getValue()));
-      Val stored = rowOf(value, batch, kvHead, c);
+      Val stored = keyRowOf(attend, value, places[number], kvHead, c);
       code.loop(code.c(0), code.c(width), [&](Val d) {
         Val v = bodies.loadReal(elementOf(value), stored, d, real);
         code.store(

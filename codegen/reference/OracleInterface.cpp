@@ -84,10 +84,15 @@ llvm::LogicalResult Reader::findFold() {
   if (mlir::failed(collect(fold.finalize.getPartial())))
     return llvm::failure();
   packed = bool(fold.sources.front().attend.getCuQuery());
-  for (SourceOfFold each : fold.sources)
+  bool paged = bool(fold.sources.front().attend.getPageTable());
+  for (SourceOfFold each : fold.sources) {
+    if (bool(each.attend.getPageTable()) != paged)
+      return each.attend.emitOpError(
+          "expected `paged` in all merged folds or in none");
     if (bool(each.attend.getCuQuery()) != packed)
       return each.attend.emitOpError(
           "expected `documents` in all merged folds or in none");
+  }
   batch = packed ? "1" : "B";
   return llvm::success();
 }
@@ -122,6 +127,11 @@ llvm::LogicalResult Reader::nameLookups(mlir::Region &region,
     for (mlir::Value index : op.getIndices())
       dims.push_back(
           letters[mlir::cast<BlockArgument>(index).getArgNumber() - first]);
+    if (llvm::is_contained(dims, "")) {
+      op.emitOpError("expected no tensor indexed by keys with `paged`: not in "
+                     "this release");
+      return mlir::WalkResult::interrupt();
+    }
     if (mlir::failed(set(op.getTable(), dims)))
       return mlir::WalkResult::interrupt();
     if (dimsOf[argumentOf(op.getTable())] == dims)
@@ -166,21 +176,30 @@ llvm::LogicalResult Reader::nameExtents() {
   for (const SourceOfFold &each : fold.sources) {
     attn::AttendOp attend = each.attend;
     attn::SourceOp source = each.source;
-    std::string keys = "Nk";
+    bool paged = bool(attend.getPageTable());
+    std::string extent = paged ? "pages" : "Nk";
     BlockArgument key = argumentOf(source.getKey());
     if (key && dimsOf.contains(key))
-      keys = dimsOf[key][2];
+      extent = dimsOf[key][paged ? 0 : 2];
     else if (sources > 0)
-      keys += std::to_string(sources + 1);
+      extent += std::to_string(sources + 1);
     auto width = [](mlir::Value tensor) {
       return std::to_string(widthOf(tensor));
     };
+    auto stored = [&](mlir::Value tensor) -> Dims {
+      if (paged)
+        return {extent, "Hkv", std::to_string(int64_t(*attend.getPage())),
+                width(tensor)};
+      return {batch, "Hkv", extent, width(tensor)};
+    };
     std::pair<mlir::Value, Dims> named[] = {
         {attend.getQuery(), {batch, "Hq", "Nq", width(attend.getQuery())}},
-        {source.getKey(), {batch, "Hkv", keys, width(source.getKey())}},
-        {source.getValue(), {batch, "Hkv", keys, width(source.getValue())}},
+        {source.getKey(), stored(source.getKey())},
+        {source.getValue(), stored(source.getValue())},
         {attend.getCuQuery(), {"docs+1"}},
         {attend.getCuKey(), {"docs+1"}},
+        {attend.getPageTable(), {"docs", "doc_pages"}},
+        {attend.getLengths(), {"docs"}},
         {attend.getOffsets(), {"B"}},
         {fold.finalize.getSink(), {"Hq"}}};
     for (const auto &[tensor, dims] : named)
@@ -189,7 +208,7 @@ llvm::LogicalResult Reader::nameExtents() {
     llvm::SetVector<mlir::Operation *> lists;
     if (mlir::failed(nameGraph(source.getGraph(),
                                std::to_string(sources++) + "_", lists)) ||
-        mlir::failed(nameLookups(source.getEdge(), keys)))
+        mlir::failed(nameLookups(source.getEdge(), paged ? "" : extent)))
       return llvm::failure();
   }
   return llvm::success();

@@ -156,8 +156,8 @@ void PairGraph::expandBlocks(const Node &node, const RowPlace &place,
   }
 }
 
-llvm::ArrayRef<uint8_t> PairGraph::row(State &state,
-                                       const RowPlace &place) const {
+llvm::MutableArrayRef<uint8_t> PairGraph::row(State &state,
+                                              const RowPlace &place) const {
   for (auto [number, node] : llvm::enumerate(nodes)) {
     std::vector<uint8_t> &mask = state.masks[number];
     std::fill(mask.begin(), mask.end(), 0);

@@ -35,7 +35,7 @@ public:
   State makeState() const;
   /// One byte per key of storage: 1 where the row sees it. Keys outside of
   /// [place.lo, place.hi) are 0. Valid until the next call with the state.
-  llvm::ArrayRef<uint8_t> row(State &state, const RowPlace &place) const;
+  llvm::MutableArrayRef<uint8_t> row(State &state, const RowPlace &place) const;
 
 private:
   enum class Kind { Where, Blocks, Union, Intersect, Difference, Complement };

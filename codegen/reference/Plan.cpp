@@ -258,36 +258,69 @@ private:
     return list;
   }
 
-  llvm::Error bindDocuments(attn::AttendOp op, AttendPlan<Real> &attend) {
-    struct Side {
-      Value value;
-      std::vector<int64_t> &list;
-    };
-    for (auto [value, list] : {Side{op.getCuQuery(), attend.cuQuery},
-                               Side{op.getCuKey(), attend.cuKey}}) {
-      auto read = integers(value);
-      if (!read)
-        return read.takeError();
-      list = std::move(*read);
-      std::string name = outside.names.lookup(value);
-      if (list.empty())
-        return sentence("expected at least 1 entry in '{0}'", name);
-      for (size_t k = 0; k < list.size(); ++k) {
-        int64_t least = k ? list[k - 1] : 0;
-        if (list[k] < least)
-          return sentence("expected entry {0} of '{1}' to be at least {2}, but "
-                          "got {3}",
-                          k, name, least, list[k]);
-      }
+  /// Cumulative lengths into `list`.
+  llvm::Error bindBounds(Value value, std::vector<int64_t> &list) {
+    auto read = integers(value);
+    if (!read)
+      return read.takeError();
+    list = std::move(*read);
+    std::string name = outside.names.lookup(value);
+    if (list.empty())
+      return sentence("expected at least 1 entry in '{0}'", name);
+    for (size_t k = 0; k < list.size(); ++k) {
+      int64_t least = k ? list[k - 1] : 0;
+      if (list[k] < least)
+        return sentence("expected entry {0} of '{1}' to be at least {2}, but "
+                        "got {3}",
+                        k, name, least, list[k]);
     }
-    if (attend.cuQuery.size() != attend.cuKey.size())
+    return llvm::Error::success();
+  }
+
+  /// A length beyond the table is cut, as kernels do.
+  llvm::Error bindPages(attn::AttendOp op, AttendPlan<Real> &attend) {
+    auto table = tensor(op.getPageTable(), /*data=*/true);
+    if (!table)
+      return table.takeError();
+    auto lengths = integers(op.getLengths());
+    if (!lengths)
+      return lengths.takeError();
+    int64_t sequences = int64_t(attend.cuQuery.size()) - 1;
+    for (auto [value, extent] :
+         {std::pair<Value, int64_t>{op.getPageTable(), table->shape[0]},
+          {op.getLengths(), int64_t(lengths->size())}})
+      if (extent != sequences)
+        return sentence("expected extent 0 of '{0}' to be {1}, the sequences "
+                        "of '{2}', but got {3}",
+                        outside.names.lookup(value), sequences,
+                        outside.names.lookup(op.getCuQuery()), extent);
+    Paging &paging = attend.paging.emplace();
+    paging.slots = int64_t(*op.getPage());
+    paging.table = std::move(*table);
+    for (int64_t length : *lengths)
+      paging.lengths.push_back(
+          std::clamp<int64_t>(length, 0, paging.mostKeys()));
+    return llvm::Error::success();
+  }
+
+  llvm::Error bindPacking(attn::AttendOp op, AttendPlan<Real> &attend) {
+    if (llvm::Error error = bindBounds(op.getCuQuery(), attend.cuQuery))
+      return error;
+    if (op.getPageTable()) {
+      if (llvm::Error error = bindPages(op, attend))
+        return error;
+    } else if (llvm::Error error = bindBounds(op.getCuKey(), attend.cuKey)) {
+      return error;
+    } else if (attend.cuQuery.size() != attend.cuKey.size()) {
       return sentence("expected '{0}' and '{1}' of one length, but got {2} and "
                       "{3}",
                       outside.names.lookup(op.getCuQuery()),
                       outside.names.lookup(op.getCuKey()),
                       attend.cuQuery.size(), attend.cuKey.size());
+    }
     if (attend.query.shape[0] != 1)
-      return sentence("expected batch extent 1 with documents, but got {0}",
+      return sentence("expected batch extent 1 with {0}, but got {1}",
+                      op.getPageTable() ? "pages" : "documents",
                       attend.query.shape[0]);
     if (attend.cuQuery.back() > attend.query.shape[2])
       return sentence("expected '{0}' to end at {1} or before, but got {2}",
@@ -318,7 +351,14 @@ private:
                         axis, valueName, source.key.shape[axis], keyName,
                         source.value.shape[axis]);
     int64_t batches = attend.query.shape[0], heads = attend.query.shape[1];
-    if (source.key.shape[0] != batches) {
+    source.keys = source.key.shape[2];
+    if (attend.paging) {
+      if (source.keys != attend.paging->slots)
+        return sentence("expected extent 2 of '{0}' to be {1}, the slots of a "
+                        "page, but got {2}",
+                        keyName, attend.paging->slots, source.keys);
+      source.keys = attend.paging->mostKeys();
+    } else if (source.key.shape[0] != batches) {
       if (source.key.shape[0] != 1)
         return sentence("expected batch extent {0} of '{1}', but got {2}",
                         batches, keyName, source.key.shape[0]);
@@ -333,8 +373,7 @@ private:
     // In packed input b counts documents.
     int64_t entries =
         attend.cuQuery.empty() ? batches : int64_t(attend.cuQuery.size()) - 1;
-    BodyExtents extents = {entries, heads, attend.query.shape[2],
-                           source.keys()};
+    BodyExtents extents = {entries, heads, attend.query.shape[2], source.keys};
     auto graph = PairGraph::compile(op.getGraph(), outside, extents, batches,
                                     source.kvHeads());
     if (!graph)
@@ -359,16 +398,16 @@ private:
     attend->query = std::move(*query);
     attend->topLeft = op.getAlign() == attn::Align::top_left;
     if (op.getCuQuery())
-      if (llvm::Error error = bindDocuments(op, *attend))
+      if (llvm::Error error = bindPacking(op, *attend))
         return error;
     for (Value source : op.getSources())
       if (llvm::Error error =
               bindSource(source.getDefiningOp<attn::SourceOp>(), *attend))
         return error;
     for (const SourcePlan<Real> &source : attend->sources)
-      if (op.getCuKey() && attend->cuKey.back() > source.keys())
+      if (op.getCuKey() && attend->cuKey.back() > source.keys)
         return sentence("expected '{0}' to end at {1} or before, but got {2}",
-                        outside.names.lookup(op.getCuKey()), source.keys(),
+                        outside.names.lookup(op.getCuKey()), source.keys,
                         attend->cuKey.back());
     if (op.getOffsets()) {
       auto offsets = integers(op.getOffsets());
@@ -481,11 +520,26 @@ RowPlace AttendPlan<Real>::place(int64_t b, int64_t h, int64_t r,
   size_t d = next - cuQuery.begin() - 1;
   place.b = int64_t(d);
   queries = cuQuery[d + 1] - cuQuery[d];
-  keys = cuKey[d + 1] - cuKey[d];
-  place.lo = place.keyShift = cuKey[d];
-  place.hi = cuKey[d + 1];
+  place.lo = place.keyShift = paging ? 0 : cuKey[d];
+  place.hi = paging ? paging->lengths[d] : cuKey[d + 1];
+  keys = place.hi - place.lo;
   place.i = r - cuQuery[d] + (topLeft ? 0 : keys - queries);
   return place;
+}
+
+template <typename Real>
+llvm::ArrayRef<uint8_t>
+AttendPlan<Real>::seenKeys(const SourcePlan<Real> &source,
+                           PairGraph::State &state,
+                           const RowPlace &place) const {
+  llvm::MutableArrayRef<uint8_t> mask = source.graph.row(state, place);
+  if (paging)
+    for (int64_t c = place.lo; c < place.hi; ++c) {
+      int64_t page = paging->pageOf(place.b, c);
+      if (page < 0 || page >= source.key.shape[0])
+        mask[c] = 0;
+    }
+  return mask;
 }
 
 template struct filigree::reference::AttendPlan<double>;

@@ -16,26 +16,47 @@
 
 namespace filigree::reference {
 
+/// Where the keys of packed sequences lie: key c of sequence s in slot c %
+/// slots of page table[s, c / slots].
+struct Paging {
+  Tensor table;                 ///< [S, most pages of a sequence]
+  std::vector<int64_t> lengths; ///< [S], within what the table can hold
+  int64_t slots = 1;            ///< of a page
+
+  int64_t mostKeys() const { return table.shape[1] * slots; }
+  int64_t pageOf(int64_t s, int64_t c) const {
+    return table.integer(table.offset({s, c / slots}));
+  }
+};
+
 /// One source of one attend. `Real`: see ScalarProgram.h.
 template <typename Real> struct SourcePlan {
-  Tensor key, value; ///< [B, Hkv, Nk, Dk], [B, Hkv, Nk, Dv]
+  Tensor key, value; ///< [B, Hkv, Nk, Dk], [B, Hkv, Nk, Dv]; or in pages
   PairGraph graph;
   std::optional<ScalarProgram<Real>> edge;
   double scale = 1;
+  int64_t keys =
+      0; ///< Nk; in pages, those of the longest sequence there can be
 
-  int64_t keys() const { return key.shape[2]; }
   int64_t kvHeads() const { return key.shape[1]; }
 };
 
 template <typename Real> struct AttendPlan {
   Tensor query; ///< [B, Hq, Nq, Dk]
   std::vector<SourcePlan<Real>> sources;
-  std::vector<int64_t> cuQuery, cuKey; ///< empty without documents
-  std::vector<int64_t> offsets;        ///< [B] or empty
+  std::vector<int64_t> cuQuery; ///< empty without documents and pages
+  std::vector<int64_t> cuKey;   ///< empty without documents
+  std::optional<Paging> paging;
+  std::vector<int64_t> offsets; ///< [B] or empty
   bool topLeft = false;
 
   /// Where row r of (b, h) lies for a source with `keys` keys.
   RowPlace place(int64_t b, int64_t h, int64_t r, int64_t keys) const;
+  /// One byte per key, 1 where the row sees it: the graph, but for keys of
+  /// pages that do not exist. Valid until the next call with the state.
+  llvm::ArrayRef<uint8_t> seenKeys(const SourcePlan<Real> &source,
+                                   PairGraph::State &state,
+                                   const RowPlace &place) const;
 };
 
 /// One finalize: the attends merged into it, whose edges fold together.

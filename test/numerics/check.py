@@ -46,6 +46,30 @@ def cuts(rng, total, documents):
     return np.sort(np.int32([0, *inner, inner[0], total]))
 
 
+def paged(rng, kv_heads, queries, keys, dim, value_dim, page, unused):
+    """Sequences in shuffled pages of caches laid out as engines do: some decode one row, one has no keys, one no
+    rows. Slots that hold no key are `unused`; the pages of the table beyond a length do not exist."""
+    normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
+    prefill = max(queries - 3, 0)
+    rows = np.int32([1, prefill // 2, 0, 1, prefill - prefill // 2, 1])
+    while rows.sum() > queries:
+        rows[len(rows) - 1 - np.argmax(rows[::-1])] -= 1
+    lengths = np.array([keys, *rng.integers(1, keys + 1, 2), 0, keys // 2 + 1, 1], np.int32)
+    most = -(-keys // page) + 1
+    used = -(-lengths // page)
+    ids = rng.permutation(used.sum() + 2)
+    table = rng.choice([-1, 2**31 - 1, -2**31], (6, most)).astype(np.int32)
+    caches = [np.full((len(ids), page, kv_heads, d), unused, np.float32) for d in (dim, value_dim)]
+    for s, first in enumerate(np.cumsum(used) - used):
+        table[s, :used[s]] = ids[first:first + used[s]]
+        for cache in caches:
+            flat = normal(lengths[s], kv_heads, cache.shape[3])
+            for j in range(lengths[s]):
+                cache[table[s, j // page], j % page] = flat[j]
+    return {"cu_q": np.cumsum([0, *rows]).astype(np.int32), "table": table, "lengths": lengths,
+            "k": caches[0].transpose(0, 2, 1, 3), "v": caches[1].transpose(0, 2, 1, 3)}
+
+
 def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
     normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)
     made = {}
@@ -65,6 +89,8 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
         return {"first": rng.integers(-5, keys + 5, batch).astype(np.int32)}
     if pattern.endswith("bias"):
         made = {"bias": normal(heads, queries, keys)}
+    if pattern == "paged_window":
+        made = {"slopes": normal(heads) * 0.1}
     if pattern == "alibi_softcap":
         return {"slopes": normal(heads) * 0.1}
     if pattern == "sinks":
@@ -88,16 +114,18 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
 
 def allowed_shape(pattern, shape):
     """Packed documents have no batch."""
-    return (1, *shape[1:]) if pattern in ("documents", "gaps") else shape
+    return (1, *shape[1:]) if pattern in ("documents", "gaps") or pattern.startswith("paged") else shape
 
 
-def inputs(case, pattern, shape, dim, value_dim):
+def inputs(case, pattern, shape, dim, value_dim, page=16, unused=9):
     batch, heads, kv_heads, queries, keys = shape
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     made = {name: rng.standard_normal((batch, h, n, d)).astype(np.float32)
             for name, h, n, d in (("q", heads, queries, dim), ("k", kv_heads, keys, dim),
                                   ("v", kv_heads, keys, value_dim))}
     made.update(tables(pattern, rng, *shape, dim, value_dim))
+    if pattern.startswith("paged"):
+        made.update(paged(rng, kv_heads, queries, keys, dim, value_dim, page, unused))
     return made
 
 
@@ -132,9 +160,9 @@ def compile_command(pattern, dtypes, dims, output, *more, value_dim=None):
 class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
-    def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False):
+    def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False, page=16):
         self.artifact, self.data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
-        self.target, self.device, self.schedule, self.huge = target, device, schedule, huge
+        self.target, self.device, self.schedule, self.huge, self.page = target, device, schedule, huge, page
         self.passed = self.failed = 0
         self.env = {}
         if device == "cuda":
@@ -149,7 +177,8 @@ class Kernels:
                                                          "filigree_emulating_plugin.so")}
 
     def compile(self, pattern, dtype, dim, value_dim=None):
-        status, text = run(*compile_command(pattern, dtype, dim, self.artifact, "--target", self.target,
+        pages = ["--set", f"page={self.page}"] if pattern.startswith("paged") else []
+        status, text = run(*compile_command(pattern, dtype, dim, self.artifact, "--target", self.target, *pages,
                                             value_dim=value_dim), env=self.env)
         if status:
             print(f"{pattern} {dtype} d{dim}: does not compile\n{text}", flush=True)
@@ -159,7 +188,8 @@ class Kernels:
     def check(self, pattern, dtype, dim, shape, value_dim=None):
         shape = allowed_shape(pattern, shape)
         case = f"{pattern} {dtype} d{dim} {shape}"
-        arrays = inputs(case, pattern, shape, dim, value_dim or dim)
+        # On cuda NaN in the tile of a key that is seen may reach its rows.
+        arrays = inputs(case, pattern, shape, dim, value_dim or dim, self.page, np.nan if self.device == "cpu" else 9)
         if self.huge:
             make_huge(arrays)
         np.savez(self.data, **arrays)
@@ -187,10 +217,11 @@ def main():
     parser.add_argument("--target", default=best_target(), help="default: what a run on this machine would use")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
                         help="instead of the usual ones")
+    parser.add_argument("--page", type=int, default=16, help="keys of a page of the paged patterns")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge)
+        kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge, options.page)
         dtypes = options.dtypes or ("bf16,f16" if options.device == "cuda" else "f32,bf16,f16")
         for pattern in options.patterns:
             for dim in map(int, options.dims.split(",")):

@@ -213,6 +213,10 @@ private:
       return 5;
     if (name == "docs")
       return 4;
+    if (name == "doc_pages")
+      return 5;
+    if (name.starts_with("pages"))
+      return 13;
     if (name.starts_with("Bg"))
       return random() % 2 ? shape.batch : 1;
     if (name.starts_with("Hg"))

@@ -441,6 +441,45 @@ TEST(OracleEntries, BadDocumentsHaveNoKeys) {
   }
 }
 
+TEST(OracleEntries, BadPagesAreNoKeys) {
+  Module module(textOf(", %cq: tensor<?xi32> {attn.name = \"cu_q\"}, %t: "
+                       "tensor<?x?xi32> {attn.name = \"table\"}, %n: "
+                       "tensor<?xi32> {attn.name = \"lengths\"}",
+                       kCausal, "",
+                       "paged(%cq, %t, %n page 4 : tensor<?xi32>, "
+                       "tensor<?x?xi32>, tensor<?xi32>)"));
+  Oracle oracle(*module.module);
+  OracleRun run(oracle, {1, 2, 1, 20, 20}, 2);
+  auto set = [&](const char *name, llvm::ArrayRef<int64_t> extents,
+                 std::vector<int32_t> values) {
+    run.arrays[name] = llvm::cantFail(Array::copy(
+        DType::I32, extents,
+        {reinterpret_cast<const char *>(values.data()), 4 * values.size()}));
+  };
+  struct {
+    int32_t entry, length, code;
+  } cases[] = {{8, 10, 0}, // what is beyond the length is not looked at
+               {12, 10, 0},
+               {13, 10, FIL_ABI_PAGE_OUT_OF_RANGE},
+               {-1, 10, FIL_ABI_PAGE_OUT_OF_RANGE},
+               {8, 12, 0},
+               {8, 13, FIL_ABI_LENGTH_OUT_OF_RANGE},
+               {8, -1, FIL_ABI_LENGTH_OUT_OF_RANGE}};
+  for (const auto &one : cases) {
+    set("cu_q", {3}, {0, 9, 10});
+    set("table", {2, 3}, {4, one.entry, 0, 7, 99, -5});
+    set("lengths", {2}, {one.length, 3});
+    run.word = {};
+    run.go();
+    ASSERT_FALSE(HasFatalFailure());
+    EXPECT_EQ(run.word.code, one.code) << one.entry << " " << one.length;
+    if (one.code)
+      EXPECT_EQ(run.word.col,
+                one.code == FIL_ABI_PAGE_OUT_OF_RANGE ? one.entry : one.length);
+    expectInterpreter(module, run);
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Refusals
 //===----------------------------------------------------------------------===//

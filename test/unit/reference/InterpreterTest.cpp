@@ -292,6 +292,80 @@ TEST(Interpreter, Documents) {
   }
 }
 
+/// Sequences of ragged lengths, one without keys, in shuffled pages of 4 slots.
+/// k and v hold the sequences one after the other; pages are filled from them.
+TEST(Interpreter, Pages) {
+  constexpr int64_t slots = 4, pages = 9, most = 3;
+  Integers cuQ{{5}, {0, 3, 4, 4, 9}},
+      table{{4, most}, {7, 2, -9, 0, 5, 3, 99, 99, 99, 4, 8, 1}},
+      lengths{{4}, {7, 12, 0, 9}};
+  for (bool bad : {false, true}) {
+    for (bool topLeft : {false, true}) {
+      Problem p;
+      p.B = 1;
+      p.Nk = pages * slots; // storage: [pages, Hkv, slots, D]
+      p.arguments = ", %cu_q: tensor<?xi32> {attn.name = \"cu_q\"}, %table: "
+                    "tensor<?x?xi32> {attn.name = \"table\"}, %n: "
+                    "tensor<?xi32> {attn.name = \"lengths\"}";
+      p.graph = where("g", "%y = arith.cmpi sle, %j, %i : i64");
+      p.attend = "paged(%cu_q, %table, %n page 4 : tensor<?xi32>, "
+                 "tensor<?x?xi32>, tensor<?xi32>)";
+      if (topLeft)
+        p.attend += " align top_left";
+      // A page that does not exist, a length beyond the table.
+      table.values[10] = bad ? 9 : 8;
+      lengths.values[1] = bad ? 1000 : 12;
+      p.inputs.tensors["cu_q"] = cuQ.tensor();
+      p.inputs.tensors["table"] = table.tensor();
+      p.inputs.tensors["lengths"] = lengths.tensor();
+      // Of a storage slot, the sequence and the key that are there.
+      auto placeOf = [&](int64_t c) {
+        for (int64_t s = 0; s < 4; ++s)
+          for (int64_t j = 0; j < std::min<int64_t>(lengths.values[s], 12); ++j)
+            if (table.values[s * most + j / slots] == c / slots &&
+                j % slots == c % slots)
+              return std::pair<int64_t, int64_t>(s, j);
+        return std::pair<int64_t, int64_t>(-1, 0);
+      };
+      p.allowed = [&](int64_t, int64_t, int64_t r, int64_t c) {
+        auto [s, j] = placeOf(c);
+        if (s < 0 || r < cuQ.values[s] || r >= cuQ.values[s + 1])
+          return false;
+        int64_t length = std::min<int64_t>(lengths.values[s], 12);
+        int64_t queries = cuQ.values[s + 1] - cuQ.values[s];
+        return j <= r - cuQ.values[s] + (topLeft ? 0 : length - queries);
+      };
+      p.fill();
+      // The same numbers, seen as pages: [pages, Hkv, slots, D].
+      for (const char *name : {"k", "v"}) {
+        Tensor &tensor = p.inputs.tensors[name];
+        int64_t width = tensor.shape[3];
+        tensor.shape = {pages, p.Hkv, slots, width};
+        tensor.strides = {slots * width, p.Nk * width, width, 1};
+      }
+      p.check();
+    }
+  }
+  Problem p;
+  p.B = 1;
+  p.arguments = ", %cu_q: tensor<?xi32> {attn.name = \"cu_q\"}, %table: "
+                "tensor<?x?xi32> {attn.name = \"table\"}, %n: "
+                "tensor<?xi32> {attn.name = \"lengths\"}";
+  p.graph = where("g", "%y = arith.cmpi sle, %j, %i : i64");
+  p.attend = "paged(%cu_q, %table, %n page 4 : tensor<?xi32>, "
+             "tensor<?x?xi32>, tensor<?xi32>)";
+  p.inputs.tensors["cu_q"] = cuQ.tensor();
+  p.inputs.tensors["table"] = table.tensor();
+  p.inputs.tensors["lengths"] = lengths.tensor();
+  p.fill();
+  EXPECT_EQ(p.error(), "expected extent 2 of 'k' to be 4, the slots of a page, "
+                       "but got 13");
+  lengths.shape[0] = 3;
+  p.inputs.tensors["lengths"] = lengths.tensor();
+  EXPECT_EQ(p.error(), "expected extent 0 of 'lengths' to be 4, the sequences "
+                       "of 'cu_q', but got 3");
+}
+
 TEST(Interpreter, TablesOfDocuments) {
   Problem p;
   p.B = 1;
