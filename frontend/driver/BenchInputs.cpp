@@ -44,6 +44,9 @@ static llvm::Expected<Array> madeUp(const fil_arg_info &info, DType dtype,
     return sentence("expected --in with `{0}`: tables and lists are not made "
                     "up",
                     info.name);
+  if (info.symbol[0] && llvm::StringRef(info.symbol[0]).starts_with("pages"))
+    return sentence("expected --in with `{0}`: pages are not made up",
+                    info.name);
   return randomArray(shape, llvm::hash_value(number));
 }
 

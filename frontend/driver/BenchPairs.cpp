@@ -65,7 +65,8 @@ static const int32_t *integers(const Tensor &tensor) {
   return static_cast<const int32_t *>(tensor.data);
 }
 
-/// The names of the cumulative lengths.
+/// The names of the cumulative lengths of queries, and of those of keys or, in
+/// pages, of their lengths.
 static std::pair<std::string, std::string>
 documentTables(tile::KernelOp kernel) {
   tile::FoldOp fold = *kernel.getOps<tile::FoldOp>().begin();
@@ -75,7 +76,8 @@ documentTables(tile::KernelOp kernel) {
         .getAs<mlir::StringAttr>("name")
         .str();
   };
-  return {nameOf(fold.getCuQuery()), nameOf(fold.getCuKey())};
+  return {nameOf(fold.getCuQuery()),
+          nameOf(fold.getPageTable() ? fold.getLengths() : fold.getCuKey())};
 }
 
 /// Documents of equal lengths count once.
@@ -87,10 +89,14 @@ static llvm::Error countDocuments(Loaded &loaded, const RunShape &shape,
   auto key = inputs.tensors.find(keyName);
   if (query == inputs.tensors.end() || key == inputs.tensors.end())
     return llvm::createStringError("expected cumulative lengths");
+  tile::FoldOp fold = *loaded.kernel.getOps<tile::FoldOp>().begin();
   std::map<std::pair<int64_t, int64_t>, int64_t> documents;
-  for (int64_t d = 0; d + 1 < query->second.shape[0]; ++d)
-    ++documents[{integers(query->second)[d + 1] - integers(query->second)[d],
-                 integers(key->second)[d + 1] - integers(key->second)[d]}];
+  for (int64_t d = 0; d + 1 < query->second.shape[0]; ++d) {
+    const int32_t *queries = integers(query->second) + d;
+    const int32_t *keys = integers(key->second) + d;
+    ++documents[{queries[1] - queries[0],
+                 fold.getPageTable() ? keys[0] : keys[1] - keys[0]}];
+  }
   for (auto [lengths, count] : documents) {
     FactsRequest request = requestOf(shape, inputs);
     request.queries = lengths.first;

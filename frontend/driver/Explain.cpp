@@ -74,7 +74,7 @@ static llvm::Error addSizes(mlir::ModuleOp kernels, const Request &request,
                             const llvm::StringMap<reference::Scalar> &scalars,
                             ExplainReport &report) {
   if (request.cuda) {
-    auto sizes = cudaSizes(kernels, *request.cuda, request.shape, scalars);
+    auto sizes = cudaSizes(kernels, *request.cuda, report.shape, scalars);
     if (!sizes)
       return sizes.takeError();
     report.cuda = std::move(*sizes);
@@ -84,7 +84,7 @@ static llvm::Error addSizes(mlir::ModuleOp kernels, const Request &request,
   if (unsigned cpus = std::thread::hardware_concurrency(); cpus > 1)
     workers.push_back(cpus);
   auto sizes =
-      workspaceBytes(kernels, *request.cpu, request.shape, scalars, workers);
+      workspaceBytes(kernels, *request.cpu, report.shape, scalars, workers);
   if (!sizes) {
     report.workspaceReason = llvm::toString(sizes.takeError());
     return llvm::Error::success();
@@ -123,6 +123,7 @@ static llvm::Expected<ExplainReport> explain(const Request &request,
   if (!found)
     return found.takeError();
   report.facts = std::move(*found);
+  report.shape.page = std::max<int64_t>(report.facts.page, 1);
   report.bytes = leastBytes(report.facts, report.shape);
   report.roofline = request.cuda
                         ? rooflineOfChip(*request.cuda)

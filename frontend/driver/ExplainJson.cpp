@@ -140,7 +140,9 @@ void filigree::printJson(const ExplainReport &report, llvm::raw_ostream &os) {
       json.attribute("batch", shape.batch);
     });
     json.attributeObject("schedule", [&] { jsonSchedule(json, report); });
-    json.attribute("documents", report.facts.packed);
+    json.attribute("documents", report.facts.packed && !report.facts.page);
+    if (report.facts.page)
+      json.attribute("page", report.facts.page);
     json.attributeArray("sources", [&] {
       for (const SourceFacts &source : report.facts.sources)
         json.object([&] {

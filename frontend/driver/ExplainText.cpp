@@ -151,9 +151,15 @@ void TextReport::printRunTime() {
                "`: its entry is a symbol of the closed forms, read once a "
                "tile of queries");
   }
+  StringRef sequence = facts.page ? "sequence" : "document";
   if (facts.packed)
-    line("documents: the document of a tile is found by binary search in the "
-         "cumulative lengths; lengths and first rows are symbols");
+    line(sequence + "s: the " + sequence +
+         " of a tile is found by binary search in the cumulative lengths; "
+         "lengths and first rows are symbols");
+  if (facts.page)
+    line("pages of " + llvm::Twine(facts.page) +
+         " keys: each page of a run of keys is looked up in the table once a "
+         "tile of queries");
   if (facts.offsets && !seen.contains("offset"))
     line("offsets: the position of the first query is read once a tile");
   if (facts.sink)
@@ -242,7 +248,8 @@ void TextReport::printWork() {
                     ? std::string()
                     : " on " + plural(shape.kvHeads, "key head"));
   if (facts.packed)
-    os << "  as one document of all tokens; a run has more, and fewer pairs\n";
+    os << "  as one " << (facts.page ? "sequence" : "document")
+       << " of all tokens; a run has more, and fewer pairs\n";
   for (auto [number, source] : llvm::enumerate(facts.sources))
     printTiles(source, number);
   os << formatv("  bytes at least   {0} (q and the keys and values that are "
@@ -298,7 +305,11 @@ void TextReport::print() {
      << (facts.offsets   ? " + offset"
          : facts.topLeft ? ""
                          : " + Nk - Nq")
-     << ", j = key" << (facts.packed ? ", within a document" : "") << "\n";
+     << ", j = key"
+     << (facts.page     ? ", within a sequence"
+         : facts.packed ? ", within a document"
+                        : "")
+     << "\n";
   for (auto [number, source] : llvm::enumerate(facts.sources))
     printSource(source, number);
   printSchedule();

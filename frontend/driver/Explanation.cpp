@@ -188,6 +188,7 @@ llvm::Expected<KernelFacts> Collector::collect() {
   facts.elementBytes = key.getElementTypeBitWidth() / 8;
   facts.outputBytes = output.getElementTypeBitWidth() / 8;
   facts.packed = bool(fold.getCuQuery());
+  facts.page = fold.getPage() ? int64_t(*fold.getPage()) : 0;
   facts.offsets = bool(fold.getOffsets());
   facts.topLeft = fold.getTopLeft();
   facts.sink = bool(store.getSink());

@@ -49,6 +49,7 @@ struct KernelFacts {
   int64_t keyDim = 0, valueDim = 0;
   unsigned elementBytes = 0, outputBytes = 0;
   bool packed = false, offsets = false, topLeft = false, sink = false;
+  int64_t page = 0; ///< keys of a page; 0: keys lie one after the other
   std::vector<SourceFacts> sources;
   /// name = value of scalars of the run, in the order of the kernel.
   std::vector<std::pair<std::string, std::string>> scalars;

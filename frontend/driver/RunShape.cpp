@@ -24,6 +24,9 @@ int64_t filigree::extentOf(StringRef symbol, const RunShape &shape) {
     return shape.keys;
   if (symbol.starts_with("entries"))
     return shape.entries;
+  int64_t pages = llvm::divideCeilSigned(shape.keys, shape.page);
+  if (symbol.starts_with("pages"))
+    return shape.documents * pages;
   return llvm::StringSwitch<int64_t>(symbol)
       .Case("B", shape.batch)
       .Case("Hq", shape.heads)
@@ -31,6 +34,7 @@ int64_t filigree::extentOf(StringRef symbol, const RunShape &shape) {
       .Case("Nq", shape.queries)
       .Case("docs", shape.documents)
       .Case("docs+1", shape.documents + 1)
+      .Case("doc_pages", pages)
       .Default(1);
 }
 

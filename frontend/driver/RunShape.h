@@ -18,6 +18,7 @@ namespace filigree {
 struct RunShape {
   int64_t batch = 1, heads = 1, kvHeads = 1, queries = 0, keys = 0;
   int64_t documents = 1, entries = 1;
+  int64_t page = 1; ///< keys of a page; every document fills pages of its own
 };
 
 /// Value of a named extent of the artifact's table: "Hq", "ceil(Nq/64)", ...

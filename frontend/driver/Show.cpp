@@ -74,6 +74,19 @@ static void inferExtents(mlir::func::FuncOp function,
   });
 }
 
+/// Pages that an attend's table names: one more than its greatest entry.
+static int64_t pagesOf(attn::AttendOp attend, mlir::func::FuncOp function,
+                       const reference::Inputs &inputs) {
+  auto table = mlir::cast<mlir::BlockArgument>(attend.getPageTable());
+  auto found = inputs.tensors.find(
+      reference::argumentName(function, table.getArgNumber()));
+  int64_t pages = 1;
+  if (found != inputs.tensors.end())
+    for (int64_t k = 0; k < found->second.numElements(); ++k)
+      pages = std::max(pages, found->second.integer(k) + 1);
+  return pages;
+}
+
 /// Shapes for everything that was not given, but for lists and tables.
 static llvm::Error addShapes(mlir::func::FuncOp function,
                              const ShowRequest &request,
@@ -82,8 +95,12 @@ static llvm::Error addShapes(mlir::func::FuncOp function,
   inferExtents(function, inputs, batches, heads);
   int64_t queries = request.queries < 0 ? request.keys : request.queries;
   llvm::DenseSet<mlir::Value> isQuery;
-  function.walk(
-      [&](attn::AttendOp attend) { isQuery.insert(attend.getQuery()); });
+  attn::AttendOp paged;
+  function.walk([&](attn::AttendOp attend) {
+    isQuery.insert(attend.getQuery());
+    if (attend.getPageTable())
+      paged = attend;
+  });
   for (auto [number, argument] : llvm::enumerate(function.getArguments())) {
     std::string name = reference::argumentName(function, number);
     auto type = mlir::dyn_cast<mlir::RankedTensorType>(argument.getType());
@@ -94,8 +111,12 @@ static llvm::Error addShapes(mlir::func::FuncOp function,
                                      "': --in gives it");
     llvm::SmallVector<int64_t, 4> extents(type.getRank(), 1);
     if (type.getRank() == 4) {
-      extents = {batches, heads,
-                 isQuery.contains(argument) ? queries : request.keys, 1};
+      bool ofQueries = isQuery.contains(argument);
+      extents = {batches, heads, ofQueries ? queries : request.keys, 1};
+      if (paged && !ofQueries) {
+        extents[0] = pagesOf(paged, function, inputs);
+        extents[2] = int64_t(*paged.getPage());
+      }
     }
     inputs.tensors[name] = shapeOnly(type, extents);
   }
