@@ -39,15 +39,6 @@ static tile::KernelOp kernelOf(ModuleOp module) {
   return *module.getOps<tile::KernelOp>().begin();
 }
 
-/// What no back end of the target does yet.
-static LogicalResult refusePages(tile::KernelOp kernel, const Twine &target) {
-  tile::FoldOp fold = *kernel.getOps<tile::FoldOp>().begin();
-  if (!fold.getPageTable())
-    return success();
-  return fold.emitOpError("expected keys one after the other on target `")
-         << target << "`, but got `paged`";
-}
-
 OwningOpRef<ModuleOp> filigree::lowerForCpu(ModuleOp kernels,
                                             const CpuTarget &target,
                                             bool llvmDialect,
@@ -57,8 +48,6 @@ OwningOpRef<ModuleOp> filigree::lowerForCpu(ModuleOp kernels,
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
                         variantName(kernel) + "_" + target.name + "_")
                            .str();
-  if (failed(refusePages(kernel, "cpu:" + Twine(target.name))))
-    return nullptr;
   FailureOr<cpu::EntryPoints> result =
       cpu::emitKernel(kernel, target, prefix, *module);
   if (failed(result) || failed(verify(*module)) ||
@@ -105,8 +94,6 @@ static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels,
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
                         variantName(kernel) + "_" + target.name + "_")
                            .str();
-  if (failed(refusePages(kernel, "cuda:" + Twine(target.name))))
-    return failure();
   CudaModules modules = {ModuleOp::create(kernels.getLoc()),
                          ModuleOp::create(kernels.getLoc()),
                          {}};

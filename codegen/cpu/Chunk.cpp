@@ -5,7 +5,7 @@
 //
 //   chunk(scratch, key, n):
 //     K, V rows of [key, key + n), or of n gathered keys: in place if dense
-//     f32, else widened copies
+//     f32, else widened copies; of keys in pages, a copy page by page
 //     for each panel p:
 //       masked: skip if no pair of the panel is an edge
 //       scores; edge; mask unless every pair is an edge; softmax; accumulate
@@ -83,6 +83,59 @@ func::FuncOp KernelEmitter::emitMask(size_t s, int caseIndex) {
       });
 }
 
+Value KernelEmitter::keyAt(size_t s, Value scratch, Value key, bool values) {
+  Value base = e.asPtr(stream(scratch, s, values ? kValueAt : kKeyAt));
+  Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+  if (!isPaged())
+    return e.at(base, e.mul(key, stride));
+  Value tensor = values ? streams[s].op.getValue() : streams[s].op.getKey();
+  Value pageStride =
+      e.mul(tensorSlot(slotsOf(scratch), tensor, 5), Emitter::bytesOf(keyType));
+  Value slot = e.urem(key, e.c(pageSlots()));
+  return e.at(e.at(base, e.mul(pageOf(scratch, key), pageStride)),
+              e.mul(slot, stride));
+}
+
+Value KernelEmitter::nextKeyAt(size_t s, Value scratch, Value key,
+                               bool values) {
+  if (isPaged()) {
+    Value last = e.add(stream(scratch, s, kNk), -1);
+    key = e.min(key, last);
+  }
+  return keyAt(s, scratch, key, values);
+}
+
+/// K or V rows of keys whose pages exist: in place if they are dense f32 of one
+/// page, else widened copies.
+Value KernelEmitter::copyPages(size_t s, Value scratch, Value key, Value n,
+                               bool values) {
+  int64_t dim = values ? shape.valueDim : shape.keyDim;
+  func::FuncOp widen = values ? widenValues : widenKeys;
+  Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+  Value copy = e.at(scratch, values ? layout.values : layout.keys);
+  Value slots = e.c(pageSlots());
+  auto copyAll = [&] {
+    e.whileLoop(
+        {e.c(0)}, [&](ValueRange done) { return e.lt(done[0], n); },
+        [&](ValueRange done) -> SmallVector<Value> {
+          Value from = e.add(key, done[0]);
+          Value rest = e.sub(slots, e.urem(from, slots));
+          Value count = e.min(rest, e.sub(n, done[0]));
+          e.call(widen, {keyAt(s, scratch, from, values), stride, count,
+                         e.at(copy, e.mul(done[0], 4 * dim))});
+          return {e.add(done[0], count)};
+        });
+  };
+  if (!keyType.isF32()) {
+    copyAll();
+    return copy;
+  }
+  Value onePage = e.le(e.add(e.urem(key, slots), n), slots);
+  Value inPlace = e.band(onePage, e.eq(stride, e.c(4 * dim)));
+  e.ifThen(e.bnot(inPlace), copyAll);
+  return e.select(inPlace, keyAt(s, scratch, key, values), copy);
+}
+
 std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
                                                    Value scratch, Value key,
                                                    Value n) {
@@ -96,7 +149,9 @@ std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
   auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim, int64_t buffer,
                     func::FuncOp widen) -> Value {
     Value stride = stream(scratch, s, strideWord);
-    Value from = e.at(e.asPtr(stream(scratch, s, at)), e.mul(key, stride));
+    if (isPaged())
+      return copyPages(s, scratch, key, n, at == kValueAt);
+    Value from = keyAt(s, scratch, key, at == kValueAt);
     Value copy = e.at(scratch, buffer);
     if (!keyType.isF32()) {
       e.call(widen, {from, stride, n, copy});
@@ -178,8 +233,8 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
             } else {
               Value nextKey = e.add(key, n);
               Value share = e.mul(e.urem(panel, e.c(4)), kAheadRows);
-              kNextAt = e.at(kNextAt, e.mul(e.add(nextKey, share), kStride));
-              vNextAt = e.at(vNextAt, e.mul(nextKey, vStride));
+              kNextAt = nextKeyAt(s, scratch, e.add(nextKey, share), false);
+              vNextAt = nextKeyAt(s, scratch, nextKey, true);
               scoreOperands.append({kNextAt, kStride});
             }
             e.call(gathers ? scoresOfGathered : scores, scoreOperands);

@@ -55,6 +55,11 @@ protected:
   /// K and V rows of [key, key + n) as dense f32.
   std::pair<Value, Value> emitKeyRows(size_t s, int caseIndex, Value scratch,
                                       Value key, Value n);
+  /// Address of the K or V row of a key that is not gathered; of one that may
+  /// be beyond the last, to ask for it.
+  Value keyAt(size_t s, Value scratch, Value key, bool values);
+  Value nextKeyAt(size_t s, Value scratch, Value key, bool values);
+  Value copyPages(size_t s, Value scratch, Value key, Value n, bool values);
   mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   /// Natural logits, then the edge body.
   void emitEdge(size_t s, int caseIndex, Value scratch, Value panel, Value key,

@@ -32,13 +32,14 @@ enum FrameWord : int64_t {
   kDocument,  ///< documents: index; kBatch is 0 for strides then
   kPack,      ///< few queries: query heads held at once, else 0
   kHeld,      ///< few queries: rows held, kPack * kNq
+  kPageRow,   ///< keys in pages: address of the sequence's row of the table
   kFrameWords
 };
 
 /// Words a stream, after the frame.
 enum StreamWord : int64_t {
-  kKeyAt,     ///< address of key 0 of the document
-  kValueAt,   ///< address of value 0
+  kKeyAt,     ///< address of key 0 of the document, or of page 0
+  kValueAt,   ///< address of value 0, or of page 0
   kKeyStride, ///< bytes
   kValueStride,
   kNk,       ///< keys of the document

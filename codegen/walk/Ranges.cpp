@@ -186,6 +186,8 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
   tile::CaseOp op = streams[s].cases[caseIndex];
   int64_t fullStep = schedule.getChunk();
   int64_t maskedStep = schedule.getMaskedChunk();
+  if (isPaged() && !streams[s].keysInPages)
+    streams[s].keysInPages = emitKeysInPages(s);
   return e.function(
       named("process_" + Twine(s) + "_" + Twine(caseIndex)),
       {e.ptr(), e.i64(), e.i64()}, {},
@@ -195,8 +197,11 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
         Value hi = e.min(args[2], stream(scratch, s, kClipHi));
         bool gathers = streams[s].op.getGather();
         auto chunks = [&](Value from, Value to, int64_t step,
+                          llvm::function_ref<Value(Value, Value)> isSeen,
                           llvm::function_ref<void(Value, Value)> body) {
           Value width = chunkWidth(s, scratch, step);
+          if (isPaged())
+            return forKeysInPages(s, scratch, from, to, width, isSeen, body);
           e.loop(from, to, width,
                  [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
         };
@@ -205,20 +210,26 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
             e.call(streams[s].append[0], {scratch, from, to});
             return;
           }
-          chunks(from, to, fullStep,
-                 [&](Value key, Value n) { foldKeys(s, -1, scratch, key, n); });
+          chunks(
+              from, to, fullStep, [&](Value, Value) { return e.truth(true); },
+              [&](Value key, Value n) { foldKeys(s, -1, scratch, key, n); });
         };
         if (op.getMask().empty()) {
           fullRun(lo, hi);
           return {};
         }
+        auto sureOf = [&](Value first, Value last) {
+          Value position = stream(scratch, s, kPosition);
+          Value end = e.add(e.add(position, frame(scratch, kRows)), -1);
+          return certainty(s, caseIndex, scratch, position, end, first, last);
+        };
         auto maskedRun = [&](Value from, Value to) {
-          chunks(from, to, maskedStep, [&](Value key, Value n) {
-            Value position = stream(scratch, s, kPosition);
-            Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
+          auto isSeen = [&](Value first, Value last) {
+            return sureOf(first, last).any;
+          };
+          chunks(from, to, maskedStep, isSeen, [&](Value key, Value n) {
             Value end = e.add(key, n);
-            Certainty sure = certainty(s, caseIndex, scratch, position, last,
-                                       key, e.add(end, -1));
+            Certainty sure = sureOf(key, e.add(end, -1));
             e.ifThen(sure.any, [&] {
               if (!gathers)
                 return foldKeys(s, caseIndex, scratch, key, n);

@@ -77,6 +77,9 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
     setFrame(scratch, kRows, rows);
     setFrame(scratch, kNq, docQ);
     setFrame(scratch, kQueryBase, queryBase);
+    if (isPaged())
+      setFrame(scratch, kPageRow,
+               e.asInt(tensorAt(slots, fold.getPageTable(), {document})));
     for (size_t s = 0; s < streams.size(); ++s) {
       Value area = e.at(scratch, layout.stream[s]);
       e.storeI64(keyBase(s), area, kKeyBase);
@@ -141,7 +144,9 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
         [&](ValueRange state) -> SmallVector<Value> {
           Value d = state[0], next = e.add(d, 1);
           Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
-          Value kLo = startOf(cuK, d, nk), kHi = startOf(cuK, next, nk);
+          Value kLo = cuK ? startOf(cuK, d, nk) : e.c(0);
+          Value kHi =
+              cuK ? startOf(cuK, next, nk) : startOf(fold.getLengths(), d, nk);
           Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
           // Where no unit looks at all bounds, each tile does at those it uses.
           if (!checksDocuments) {
@@ -150,8 +155,12 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
             };
             setFrame(scratch, kDocument, d);
             setFrame(scratch, kRow0, row0);
-            for (auto [table, limit] :
-                 {std::pair<Value, Value>{cuQ, nq}, {cuK, nk}}) {
+            if (isPaged())
+              reportLength(scratch, raw(fold.getLengths(), d), nk);
+            SmallVector<std::pair<Value, Value>> tables = {{cuQ, nq}};
+            if (cuK)
+              tables.push_back({cuK, nk});
+            for (auto [table, limit] : tables) {
               Value lo = raw(table, d), hi = raw(table, next);
               Value leaves =
                   e.bor(e.lt(lo, e.c(0)), e.bor(e.lt(hi, lo), e.lt(limit, hi)));
@@ -176,7 +185,14 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   e.ifThen(e.lt(e.c(0), documents), visit, [&] { blank(row0, rowEnd); });
 }
 
+void WalkEmitter::reportLength(Value scratch, Value length, Value most) {
+  e.ifThen(e.bor(e.lt(length, e.c(0)), e.lt(most, length)),
+           [&] { emitReport(scratch, FIL_ABI_LENGTH_OUT_OF_RANGE, length); });
+}
+
 Value WalkEmitter::leastKeys(Value slots) {
+  if (isPaged())
+    return e.mul(tensorSlot(slots, fold.getPageTable(), 2), pageSlots());
   Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
   for (StreamCode &stream : streams)
     nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
@@ -184,8 +200,8 @@ Value WalkEmitter::leastKeys(Value slots) {
 }
 
 /// check_documents(slots, scratch): reports the first entry of cu_q, else of
-/// cu_k, that is below the one before (below 0) or beyond the tokens; b is its
-/// number, col its value.
+/// cu_k, that is below the one before (below 0) or beyond the tokens, or else
+/// the first length that its pages cannot hold; b is its number, col its value.
 func::FuncOp WalkEmitter::emitCheckDocuments() {
   checksDocuments = true;
   return e.function(
@@ -196,10 +212,11 @@ func::FuncOp WalkEmitter::emitCheckDocuments() {
         setFrame(scratch, kHead, e.c(0));
         setFrame(scratch, kRow0, e.c(0));
         BodyEmitter bodies(e, interface, slots);
-        for (auto [table, limit] :
-             {std::pair<Value, Value>{fold.getCuQuery(),
-                                      tensorSlot(slots, fold.getQuery(), 3)},
-              {fold.getCuKey(), leastKeys(slots)}})
+        SmallVector<std::pair<Value, Value>> tables = {
+            {fold.getCuQuery(), tensorSlot(slots, fold.getQuery(), 3)}};
+        if (fold.getCuKey())
+          tables.push_back({fold.getCuKey(), leastKeys(slots)});
+        for (auto [table, limit] : tables)
           e.loop(
               e.c(0), tensorSlot(slots, table, 1), e.c(1), {e.c(0)},
               [&, table = table,
@@ -211,6 +228,14 @@ func::FuncOp WalkEmitter::emitCheckDocuments() {
                 });
                 return {entry};
               });
+        if (isPaged()) {
+          Value lengths = fold.getLengths(), most = leastKeys(slots);
+          e.loop(e.c(0), tensorSlot(slots, lengths, 1), 1, [&](Value d) {
+            setFrame(scratch, kDocument, d);
+            reportLength(scratch, bodies.tableEntry(argument(lengths), {d}),
+                         most);
+          });
+        }
         return {};
       });
 }

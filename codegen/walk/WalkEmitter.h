@@ -12,7 +12,8 @@
 //       for each segment of equal list membership:
 //         process(case, segment)
 //           for each run of the case in the segment:
-//             fold(case, keys)
+//             fold(case, keys)                              (Pages.cpp: of
+//                                                           pages that exist)
 //
 // What folding some keys means is the back end's: arithmetic on the CPU, an
 // entry for the threads that load and compute on CUDA.
@@ -43,6 +44,7 @@ struct StreamCode {
   mlir::func::FuncOp fullChunk;
   llvm::SmallVector<mlir::func::FuncOp> maskedChunk, ranges, process;
   mlir::func::FuncOp walk;
+  mlir::func::FuncOp keysInPages; ///< null where keys are not in pages
   /// On the CPU, where queries are few: the same for held rows, see Rows.cpp.
   mlir::func::FuncOp rowFullChunk;
   llvm::SmallVector<mlir::func::FuncOp> rowMaskedChunk;
@@ -106,14 +108,30 @@ protected:
     Value batch, head, row0;
   };
   TilePlace placeOfTile(Value slots, Value pack, Value tile);
-  /// Keys of the source that has the fewest.
+  /// Keys of the source that has the fewest; in pages, of the longest sequence
+  /// that the table can hold.
   Value leastKeys(Value slots);
+  /// Reports a length of keys in pages below 0 or beyond `most`.
+  void reportLength(Value scratch, Value length, Value most);
   mlir::func::FuncOp emitCheckDocuments();
   /// Set by emitCheckDocuments: tiles need not report bounds.
   bool checksDocuments = false;
   /// Sets batch, heads, row0 and so on from the number of a tile.
   void emitLocate(Value scratch, Value slots, Value tile,
                   llvm::function_ref<void()> body);
+
+  // Pages.cpp
+  bool isPaged() { return bool(fold.getPageTable()); }
+  int64_t pageSlots() { return int64_t(*fold.getPage()); }
+  /// Number of the page of a key of the sequence at hand.
+  Value pageOf(Value scratch, Value key);
+  mlir::func::FuncOp emitKeysInPages(size_t s);
+  /// Calls body(key, n) on the keys of [from, to) that have a page, at most
+  /// `width` at a time. Of others, those that `isSeen` are reported.
+  void forKeysInPages(size_t s, Value scratch, Value from, Value to,
+                      Value width,
+                      llvm::function_ref<Value(Value, Value)> isSeen,
+                      llvm::function_ref<void(Value, Value)> body);
 
   // Walk.cpp
   mlir::func::FuncOp emitWalk(size_t s);
