@@ -56,6 +56,10 @@ def listed_keys(lists, heads, block, n, causal):
     return allowed
 
 
+def cut_by_causality(b, h, i, j):
+    return j <= i
+
+
 def named(lists):
     return dict(zip(("keep.start", "keep.count", "keep.cols"), lists))
 
@@ -223,7 +227,7 @@ class Bench:
         rows, options = n // block, {"BLOCK_M": block, "BLOCK_N": block} if block < 128 else None
         cut, mask_mod = None, None
         if causal:
-            mask_mod = lambda b, h, i, j: j <= i  # noqa: E731
+            mask_mod = cut_by_causality
             diagonal = np.broadcast_to(np.arange(rows, dtype=np.int32)[:, None], (1, heads, rows, rows))
             cut = (np.ones((1, heads, rows), np.int32), np.ascontiguousarray(diagonal))
         mask = mask_of_lists(graphs.padded(*lists, rows, skip_last=causal), cut, block, mask_mod) if peer else None

@@ -3,6 +3,7 @@
 A peer is (name, make): make(q, k, v) gives a call that launches it, or raises what the peer says against it.
 """
 import ctypes as c
+import functools
 import time
 
 import torch
@@ -106,29 +107,31 @@ def sdpa(backend, causal=False):
     return backend, make
 
 
+@functools.cache
+def compiled(name):
+    """A function of PyTorch's flex_attention module; every mask and shape has a compilation of its own."""
+    from torch.nn.attention import flex_attention
+    torch._dynamo.config.recompile_limit = 64
+    return torch.compile(getattr(flex_attention, name), dynamic=False, fullgraph=name == "flex_attention")
+
+
 def flex(block_mask, kernel_options=None):
     """Compiled FlexAttention on a block mask."""
     def make(q, k, v):
-        from torch.nn.attention.flex_attention import flex_attention
-        torch._dynamo.reset()  # every mask is a function of its own: it would recompile until it gives up
-        compiled = torch.compile(flex_attention, dynamic=False, fullgraph=True)
-
         def call():
-            return compiled(q, k, v, block_mask=block_mask, enable_gqa=q.shape[1] != k.shape[1],
-                            kernel_options=kernel_options)
+            return compiled("flex_attention")(q, k, v, block_mask=block_mask, enable_gqa=q.shape[1] != k.shape[1],
+                                              kernel_options=kernel_options)
         return call
     return "flex", make
 
 
 def mask_of(mask_mod, n):
     """(block mask of n x n, seconds of its first build, which compiles it, and of the next)."""
-    from torch.nn.attention.flex_attention import create_block_mask
-    torch._dynamo.reset()
-    build, seconds = torch.compile(create_block_mask, dynamic=False), []
+    seconds = []
     for _ in range(2):
         torch.cuda.synchronize()
         begin = time.perf_counter()
-        made = build(mask_mod, None, None, n, n, device="cuda")
+        made = compiled("create_block_mask")(mask_mod, None, None, n, n, device="cuda")
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begin)
     return made, seconds
