@@ -179,7 +179,9 @@ Array Case::arrayOf(const fil_arg_info &info) const {
   size_t width = widthOf(info.dtype), count = size_t(array.count());
   Normal normal(name + "/" + info.name);
   bool isKey = !strcmp(info.name, "k"), isQuery = !strcmp(info.name, "q");
-  for (size_t k = 0; k < count; ++k) {
+  // Long random arrays repeat a block, whose length no row divides.
+  size_t block = argument.kind == Argument::Normal ? 4194301 : count;
+  for (size_t k = 0; k < std::min(count, block); ++k) {
     double value =
         argument.kind == Argument::Normal ? normal() : argument.values[k];
     if (huge && isQuery)
@@ -188,6 +190,9 @@ Array Case::arrayOf(const fil_arg_info &info) const {
       value = std::nearbyint(value * 16) / 16;
     store(&array.bytes[k * width], value, info.dtype);
   }
+  for (size_t k = block; k < count; k += block)
+    memcpy(&array.bytes[k * width], array.bytes.data(),
+           std::min(count - k, block) * width);
   return array;
 }
 
