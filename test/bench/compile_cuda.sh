@@ -45,6 +45,9 @@ for pattern in documents lists lists_causal lists64; do
 done
 both decode dense 128
 both window_4096 window_sink 128 --set window=4096
+for page in 16 64; do
+  both "paged$page" paged 128 --set page=$page
+done
 for pattern in dense causal_dense lists; do
   target=cuda:sm_80 compile "sm80_$pattern" "$pattern" 128
 done

@@ -292,31 +292,80 @@ class Bench:
                      share_of="N=65536", note=f"{grown:.1f} MiB beyond inputs and outputs")
         self.add(entry)
 
+    def measure_decode(self, row, runs, q, o, lse, caches, copy):
+        """Runs on caches in turn against SDPA on the same caches; q, o [B, heads, 1, D], caches [B, kv heads, N, D]."""
+        runs[0]()
+        torch.cuda.synchronize()
+        size = 2 * caches[0][0].numel() * 2
+        entry = {"row": row, "worst_error_over_limit": self.check_large(q, *caches[0], o, lse, all_keys(
+            caches[0][0].shape[2]))}
+        peers = dict(sdpa(name) for name in ("flash", "cudnn", "efficient"))
+        taken = self.peers_that_run(peers.items(), q, *caches[0], o, entry)
+        calls = {name: self.turn([taken[name], *(peers[name](q, k, v) for k, v in caches[1:])]) for name in taken}
+        ours, *theirs = in_turn([self.turn(runs), *calls.values()], self.options.repeat)
+        rate = lambda times: size / statistics.median(times) / 1e6  # noqa: E731
+        entry.update(gb_s=rate(ours), ms=statistics.median(ours), caches=len(caches), cache_bytes=size,
+                     share=rate(ours) / copy, share_of="copy", workspace_bytes=runs[0].workspace_bytes)
+        self.compare(entry, ours, dict(zip(calls, theirs)), "gb_s", rate)
+        self.add(entry)
+
+    DECODE = ((1, 32, 8, 131072), (16, 32, 8, 32768))
+
+    @staticmethod
+    def caches_for(batch, kv_heads, n, d):
+        """As many as exceed every cache of the chip together."""
+        return range(max(2, -(-(1 << 30) // (4 * batch * kv_heads * n * d))))
+
     def row_decode(self):
         self.add({"row": "numerics decode", **self.check_small("decode", "dense", 128, 8, 2, n=1)})
         copy, d = copy_bandwidth(), 128
         self.add({"row": "copy", "gb_s": copy})
-        for batch, heads, kv_heads, n in ((1, 32, 8, 131072), (16, 32, 8, 32768)):
-            size = 2 * batch * kv_heads * n * d * 2
+        for batch, heads, kv_heads, n in self.DECODE:
             caches = [(normal(batch, kv_heads, n, d), normal(batch, kv_heads, n, d))
-                      for _ in range(max(2, -(-(1 << 30) // size)))]
+                      for _ in self.caches_for(batch, kv_heads, n, d)]
             q = normal(batch, heads, 1, d)
             o, lse = self.outputs(q)
             runs = [self.open("decode", "dense", d, q=q, k=k, v=v, o=o, lse=lse) for k, v in caches]
-            runs[0]()
+            self.measure_decode(f"decode Nq=1 heads {heads}/{kv_heads} B={batch} N={n}", runs, q, o, lse, caches, copy)
+
+    def open_paged(self, page, q, lengths, kv_heads):
+        """One query of each sequence, q [1, heads, B, D], on a cache in shuffled pages: the run, its arrays, and the
+        keys and values of the sequences as they follow each other."""
+        d, batch = q.shape[3], q.shape[2]
+        most = -(-max(lengths) // page)
+        table = torch.randperm(batch * most, device="cuda").view(batch, most).to(torch.int32)
+        pools = [normal(batch * most, page, kv_heads, d) for _ in range(2)]
+        o, lse = self.outputs(q)
+        arrays = {"q": q, "k": pools[0].permute(0, 2, 1, 3), "v": pools[1].permute(0, 2, 1, 3), "o": o, "lse": lse,
+                  "cu_q": torch.arange(batch + 1, dtype=torch.int32, device="cuda"), "table": table,
+                  "lengths": torch.tensor(lengths, dtype=torch.int32, device="cuda")}
+        flat = tuple(pool[table.long()].view(batch, most * page, kv_heads, d).transpose(1, 2).contiguous()
+                     for pool in pools)
+        return self.open(f"paged{page}", "paged", d, **arrays), arrays, flat
+
+    def row_paged(self):
+        copy, d = copy_bandwidth(), 128
+        for page in (16, 64):
+            if f"paged{page}" in self.compiled["refused"]:
+                self.add({"row": f"paged{page}", "note": f"not compiled: {self.compiled['refused'][f'paged{page}']}"})
+                continue
+            run, arrays, _ = self.open_paged(page, normal(1, 8, 4, d), [461, 1, 64, 70], 2)
+            run()
             torch.cuda.synchronize()
-            entry = {"row": f"decode Nq=1 heads {heads}/{kv_heads} B={batch} N={n}",
-                     "worst_error_over_limit": self.check_large(q, *caches[0], o, lse, all_keys(n))}
-            peers = {name: make for name, make in (sdpa(name) for name in ("flash", "cudnn", "efficient"))}
-            taken = self.peers_that_run(peers.items(), q, *caches[0], o, entry)
-            turning = lambda calls: self.turn(calls)  # noqa: E731
-            calls = {name: turning([taken[name], *(peers[name](q, k, v) for k, v in caches[1:])]) for name in taken}
-            ours, *theirs = in_turn([turning(runs), *calls.values()], max(self.options.repeat, 20))
-            rate = lambda times: size / statistics.median(times) / 1e6  # noqa: E731
-            entry.update(gb_s=rate(ours), ms=statistics.median(ours), caches=len(caches), cache_bytes=size,
-                         share=rate(ours) / copy, share_of="copy", workspace_bytes=runs[0].workspace_bytes)
-            self.compare(entry, ours, dict(zip(calls, theirs)), "gb_s", rate)
-            self.add(entry)
+            host = lambda t: Bf16.of(t.float().cpu().numpy())  # noqa: E731
+            oracle = self.runtime.kernel(f"oracle/paged{page}", "paged", f"oracle_d{d}_bf16")
+            judge = Judge(oracle, 4, {**{name: host(arrays[name]) for name in "qkv"}, **{
+                name: arrays[name].cpu().numpy() for name in ("cu_q", "table", "lengths")}})
+            self.add({"row": f"numerics paged{page}",
+                      **judge.check(f"paged{page}", host(arrays["o"]), arrays["lse"].cpu().numpy())})
+            for batch, heads, kv_heads, n in self.DECODE:
+                q = normal(1, heads, batch, d)
+                made = [self.open_paged(page, q, [n] * batch, kv_heads) for _ in self.caches_for(batch, kv_heads, n, d)]
+                run, arrays, _ = made[0]
+                self.measure_decode(f"decode pages of {page} heads {heads}/{kv_heads} B={batch} N={n}",
+                                    [run for run, _, _ in made], q.permute(2, 1, 0, 3).contiguous(),
+                                    arrays["o"].permute(2, 1, 0, 3), arrays["lse"].permute(2, 1, 0),
+                                    [flat for _, _, flat in made], copy)
 
     @staticmethod
     def turn(calls):
@@ -352,7 +401,7 @@ class Bench:
         """Every pattern of test/numerics, by filigree-replay."""
         folder, path = self.options.folder, os.path.join(self.options.folder, "numerics.json")
         if not os.path.exists(os.path.join(folder, "cases.txt")):
-            raise RuntimeError("expected cases.txt, which replay/make_cases.py numerics writes")
+            return self.add({"row": "numerics", "note": "no cases.txt, which replay/make_cases.py numerics writes"})
         program, cases = os.path.join(folder, "filigree-replay"), os.path.join(folder, "cases.txt")
         done = subprocess.run([program, cases, "--json", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True)
@@ -364,6 +413,7 @@ class Bench:
         self.rows.append({"row": "numerics failures", "failures": report["failures"]})
         if done.returncode:
             raise RuntimeError(done.stdout.strip().splitlines()[-1])
+        return None
 
     def row_repeat(self):
         """Outputs of three runs, bit by bit; the workspace holds something else each time."""
@@ -411,4 +461,4 @@ class Bench:
                 self.add({"row": f"compile {name}", **made, "note": f"{made['seconds']:.2f} s, {made['bytes']} B"})
 
     ROWS = ["numerics", "small", "repeat", "dense", "causal", "window", "documents", "lists", "lists64", "heavy",
-            "million", "decode", "sm80", "cold", "compile"]
+            "million", "decode", "paged", "sm80", "cold", "compile"]

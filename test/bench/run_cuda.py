@@ -19,6 +19,7 @@ and the exit status is 1. Rows, bf16, with the peer in brackets:
   heavy       rows of Pareto lengths against even ones
   million     the window at N=1,048,576 against 65,536; memory
   decode      one query, over 1 GiB of caches in turn, of the copy bandwidth (SDPA: the fastest back end)
+  paged       the same with keys in shuffled pages of 16 and 64
   sm80        code for sm_80 (flash)
   cold        a fresh process until its first result, and the next kernel in its context
   compile     times and sizes of artifacts of one pattern and head size

@@ -11,7 +11,7 @@ import torch
 from binding import Arg, CudaOptions, DLTensor, Error
 
 DTYPES = {torch.bfloat16: (4, 16), torch.float16: (2, 16), torch.float32: (2, 32), torch.int32: (0, 32)}
-SPIN = 400_000  # cycles that the GPU spins while the next launch is queued: the host's time is not measured
+SPIN = 1_000_000  # cycles that the GPU spins while the next launch is queued: the host's time is not measured
 
 
 def view(tensor):
