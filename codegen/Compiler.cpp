@@ -174,7 +174,8 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
   for (int64_t mostChunk = 0;;) {
     OwningOpRef<ModuleOp> lowered = pattern.clone();
-    if (failed(lowerToKernel(*lowered, "cuda", mostChunk)))
+    if (failed(
+            lowerToKernel(*lowered, ("cuda:" + target.name).str(), mostChunk)))
       return failure();
     int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
     FailureOr<CudaModules> modules = lowerForCuda(*lowered, target);

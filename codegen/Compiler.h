@@ -20,9 +20,9 @@ struct CompiledPattern {
   llvm::SmallVector<ObjectBytes> objects;
 };
 
-/// attn to tile, scheduled for targets of a kind (cpu or cuda), with chunks of
-/// at most `mostChunk` keys if that is not 0, and classified, in place.
-/// Diagnostics on failure.
+/// attn to tile, scheduled for `target` (cpu, or a CUDA target as --target has
+/// it), with chunks of at most `mostChunk` keys if that is not 0, and
+/// classified, in place. Diagnostics on failure.
 llvm::LogicalResult lowerToKernel(mlir::ModuleOp module,
                                   llvm::StringRef target = "cpu",
                                   int64_t mostChunk = 0);

@@ -34,14 +34,25 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
   return {};
 }
 
+// What registers hold: sums of 64 rows of values and of a chunk of scores. With
+// little to multiply a pair, a third warpgroup hides exponentials.
+static constexpr CudaTile kHopperTiles[] = {
+    {64, 64, 192, 96, 0}, {256, 128, 128, 128, 64}, {256, 256, 128, 64, 64}};
+static constexpr CudaRegisters kHopperRegisters[] = {
+    {56, 224}, {56, 224}, {56, 152}};
+
 static constexpr CudaTarget kCudaTargets[] = {
     {"sm_90a",
      90,
      true,
      "sm_90a",
      "+ptx87",
-     {56, 56},
-     {224, 152},
+     /*groupWarps=*/4,
+     /*groupRows=*/64,
+     /*loadWarps=*/4,
+     kHopperRegisters,
+     kHopperTiles,
+     /*mostStages=*/4,
      227 * 1024,
      {"H200", 132, 1.83, 4096, 16, 4800}},
 };

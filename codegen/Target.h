@@ -40,17 +40,34 @@ struct CudaChip {
   double gigabytes;      ///< of memory, a second
 };
 
+/// A tile of queries and the keys of a chunk, for head sizes up to these.
+struct CudaTile {
+  int keyDim, valueDim;
+  int rows, keys;
+  int edgeKeys; ///< where edges compute; 0: not then
+};
+
+/// Registers of a thread that loads and of one that computes.
+struct CudaRegisters {
+  int load, compute;
+};
+
 struct CudaTarget {
   llvm::StringRef name;     ///< as in --target cuda:<name>
   unsigned arch;            ///< 90 for compute capability 9.0
   bool exact;               ///< runs on exactly that capability
   llvm::StringRef cpu;      ///< LLVM's -mcpu and ptxas' -arch
   llvm::StringRef features; ///< LLVM's -mattr: the PTX version
-  /// Registers of a thread that loads and of one that computes, with two and
-  /// three warpgroups that compute.
-  int producerRegisters[2], consumerRegisters[2];
-  int sharedBytes; ///< most shared memory of a CTA
-  CudaChip chip;   ///< that `explain` reckons with
+  int groupWarps,
+      groupRows; ///< warps that multiply together, and rows of theirs
+  int loadWarps; ///< that walk and load for those that compute
+  /// By the number of groups that compute, from one; none: all keep those that
+  /// they start with.
+  llvm::ArrayRef<CudaRegisters> registers;
+  llvm::ArrayRef<CudaTile> tiles; ///< the largest that fits is taken
+  int mostStages;                 ///< of a ring of loads; a power of two
+  int sharedBytes;                ///< most shared memory of a CTA
+  CudaChip chip;                  ///< that `explain` reckons with
 };
 
 /// Ascending arch.

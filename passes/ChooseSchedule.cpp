@@ -17,6 +17,7 @@
 // products.
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/Target.h"
 #include "passes/Analysis/CaseProof.h"
 #include "passes/Passes.h"
 #include <numeric>
@@ -40,23 +41,13 @@ constexpr int64_t kGranule = 16;
 /// 512 (test/bench/NOTES.md).
 constexpr int64_t kGatherBelow = 512;
 
-/// A tile of two consumer warpgroups, and what their registers hold of it: sums
-/// of 64 rows of values and of a chunk of scores.
-constexpr int64_t kCudaRows = 128;
-constexpr int64_t kCudaChunk = 128;
-constexpr int64_t kCudaTallRows = 192;
-constexpr int64_t kCudaTallChunk = 96; // 152 registers a thread
-constexpr int64_t kCudaNarrow = 64; // head sizes that leave registers for them
-constexpr int64_t kCudaWideChunk = 64; // values of more than 128 dimensions
-constexpr int64_t kCudaEdgeChunk = 64; // edges that compute
-
 class ChooseSchedule
     : public filigree::impl::ChooseScheduleBase<ChooseSchedule> {
 public:
   using ChooseScheduleBase::ChooseScheduleBase;
 
 private:
-  void chooseForCuda(tile::KernelOp kernel) {
+  void chooseForCuda(tile::KernelOp kernel, const CudaTarget &cuda) {
     int64_t commonRows = 0, commonKeys = 0, keyDim = 0, valueDim = 0;
     bool edges = false;
     kernel.walk([&](tile::EdgeOp) { edges = true; });
@@ -70,31 +61,45 @@ private:
       auto keyType = cast<RankedTensorType>(stream.getKey().getType());
       keyDim = std::max(keyDim, keyType.getDimSize(3));
     });
-    int64_t rows = std::gcd(kCudaRows, commonRows);
-    int64_t chunk = valueDim > 128 ? kCudaWideChunk : kCudaChunk;
-    std::string reason = "two warpgroups of 64 rows";
-    if (std::max(keyDim, valueDim) <= kCudaNarrow && commonRows == 0 &&
-        !edges) {
-      // Little to multiply a pair: a third warpgroup hides exponentials.
-      rows = kCudaTallRows;
-      chunk = kCudaTallChunk;
-      reason = "three warpgroups of 64 rows";
+    // The most pairs at a time, of what lies in one block of every list. Blocks
+    // that no wide product fits into are loaded one by one.
+    int64_t rows = 0, chunk = 0, wide = 0;
+    const CudaTile *chosen = nullptr;
+    for (const CudaTile &tile : cuda.tiles) {
+      if (keyDim > tile.keyDim || valueDim > tile.valueDim)
+        continue;
+      int64_t most = edges ? tile.edgeKeys : tile.keys;
+      if (mostChunk != 0)
+        most = std::min<int64_t>(most, mostChunk);
+      int64_t inBlocks = std::gcd(int64_t(tile.rows), commonRows);
+      int64_t keys = commonKeys % 16 ? most : std::gcd(most, commonKeys);
+      if (inBlocks * keys <= rows * chunk)
+        continue;
+      chosen = &tile;
+      wide = most;
+      rows = inBlocks;
+      chunk = keys;
     }
-    reason += "; values of " + std::to_string(valueDim) +
-              " dimensions leave registers for chunks of " +
-              std::to_string(chunk);
-    if (edges && chunk > kCudaEdgeChunk) {
-      chunk = kCudaEdgeChunk;
-      reason += "; what edges compute, for " + std::to_string(chunk);
+    if (!chosen) {
+      kernel.emitOpError("expected head sizes of at most ")
+          << cuda.tiles.back().keyDim << " and " << cuda.tiles.back().valueDim
+          << " on target `cuda:" << cuda.name << "`, but got " << keyDim
+          << " and " << valueDim;
+      return signalPassFailure();
     }
-    if (mostChunk != 0 && chunk > mostChunk) {
-      chunk = mostChunk;
-      reason += "; a wider one spilled, so " + std::to_string(chunk);
-    }
-    if (commonKeys % chunk != 0 && commonKeys % 16 == 0) {
-      chunk = std::gcd(chunk, commonKeys);
-      reason += "; blocks of the lists, for " + std::to_string(chunk);
-    }
+    std::string reason = "heads of " + std::to_string(keyDim) + " and " +
+                         std::to_string(valueDim) +
+                         " dimensions leave registers for " +
+                         std::to_string(chosen->rows) + " rows and chunks of " +
+                         std::to_string(chosen->keys);
+    if (edges && chosen->edgeKeys < chosen->keys)
+      reason += "; what edges compute, for " + std::to_string(chosen->edgeKeys);
+    if (wide == mostChunk)
+      reason += "; a wider one spilled, so " + std::to_string(wide);
+    if (rows < chosen->rows)
+      reason += "; blocks of the lists, for " + std::to_string(rows) + " rows";
+    if (chunk < wide)
+      reason += "; blocks of the lists, for chunks of " + std::to_string(chunk);
     kernel.setScheduleAttr(
         tile::ScheduleAttr::get(&getContext(), rows, chunk, chunk, chunk,
                                 StringAttr::get(&getContext(), reason)));
@@ -102,8 +107,13 @@ private:
 
   void runOnOperation() override {
     tile::KernelOp kernel = getOperation();
-    if (target == "cuda")
-      return chooseForCuda(kernel);
+    if (const CudaTarget *cuda = lookupCudaTarget(target))
+      return chooseForCuda(kernel, *cuda);
+    if (target != "cpu") {
+      kernel.emitOpError("expected target cpu or one of CUDA, but got `")
+          << target << "`";
+      return signalPassFailure();
+    }
     int64_t rows = kMaxRows;
     std::string reason = "queries of " + std::to_string(kMaxRows) +
                          " rows re-read keys least often";

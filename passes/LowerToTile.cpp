@@ -343,9 +343,9 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
             func.getResultAttrOfType<StringAttr>(index, attn::kNameAttr))
       output.first = name.str();
 
-  auto kernel =
-      tile::KernelOp::create(builder, loc, func.getName(),
-                             builder.getArrayAttr({}), tile::ScheduleAttr());
+  auto kernel = tile::KernelOp::create(
+      builder, loc, func.getName(), builder.getArrayAttr({}),
+      tile::ScheduleAttr(), tile::WarpsAttr(), tile::PipelineAttr());
   Block *body = new Block();
   kernel.getBody().push_back(body);
   for (Type type : types)

@@ -31,9 +31,31 @@ def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
     its reason stand in the attribute.
   }];
   let options = [Option<"target", "target", "std::string", "\"cpu\"",
-                        "kind of the target: cpu or cuda">,
+                        "cpu, or a CUDA target: cuda:sm_90a">,
                  Option<"mostChunk", "most-chunk", "int64_t", "0",
                         "on cuda, most keys of a chunk; 0: any">];
+}
+
+def SpecializeWarps : Pass<"specialize-warps", "::filigree::tile::KernelOp"> {
+  let summary = "choose the warps that load and those that compute";
+  let description = [{
+    Needs a schedule for a CUDA target. As many groups of warps compute as the
+    rows of a tile need; where the target can move registers between warps, those
+    that load give theirs away.
+  }];
+  let options = [Option<"target", "target", "std::string", "\"\"",
+                        "a CUDA target: cuda:sm_90a">];
+}
+
+def PipelineLoads : Pass<"pipeline-loads", "::filigree::tile::KernelOp"> {
+  let summary = "choose the stages of the rings of keys and values";
+  let description = [{
+    Needs warps and classified cases. The most stages, up to the target's, that
+    fit its shared memory beside a tile of queries and the words of the walk; one
+    if none does, which the code generator refuses.
+  }];
+  let options = [Option<"target", "target", "std::string", "\"\"",
+                        "a CUDA target: cuda:sm_90a">];
 }
 
 def ClassifyBlocks : Pass<"classify-blocks", "::filigree::tile::KernelOp"> {

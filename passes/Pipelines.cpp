@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/Pipelines.h"
+#include "codegen/Target.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -36,15 +37,28 @@ void filigree::buildTilePipeline(OpPassManager &pm, StringRef target,
   kernel.addPass(createChooseSchedule({target.str(), mostChunk}));
   // The tile shape must be known before tiles can be classified.
   kernel.addPass(createClassifyBlocks());
+  if (!lookupCudaTarget(target))
+    return;
+  kernel.addPass(createSpecializeWarps({target.str()}));
+  // Ranges of the proofs take shared memory, too.
+  kernel.addPass(createPipelineLoads({target.str()}));
 }
+
+namespace {
+struct TilePipelineOptions : PassPipelineOptions<TilePipelineOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("cpu, or cuda:sm_90a"),
+                             llvm::cl::init("cpu")};
+};
+} // namespace
 
 void filigree::registerPasses() {
   registerFiligreePasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
-  PassPipelineRegistration<>("filigree-tile", "attn to classified kernels",
-                             [](OpPassManager &pm) { buildTilePipeline(pm); });
-  PassPipelineRegistration<>(
-      "filigree-tile-cuda", "attn to classified kernels for CUDA targets",
-      [](OpPassManager &pm) { buildTilePipeline(pm, "cuda"); });
+  PassPipelineRegistration<TilePipelineOptions>(
+      "filigree-tile", "attn to classified kernels",
+      [](OpPassManager &pm, const TilePipelineOptions &options) {
+        buildTilePipeline(pm, options.target);
+      });
 }

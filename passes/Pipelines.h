@@ -15,9 +15,9 @@ namespace filigree {
 /// Every dialect that any stage reads or writes.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// attn to tile. After it every kernel has a schedule, for targets of the kind
-/// `target` (cpu or cuda) and chunks of `mostChunk` keys if that is not 0, and
-/// runs.
+/// attn to tile. After it every kernel has a schedule for `target` (cpu, or a
+/// CUDA target as --target has it), with chunks of at most `mostChunk` keys if
+/// that is not 0, and runs; for CUDA also warps and pipeline.
 void buildTilePipeline(mlir::OpPassManager &pm, llvm::StringRef target = "cpu",
                        int64_t mostChunk = 0);
 

@@ -14,7 +14,8 @@ using namespace filigree::cuda;
 HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
                            StringRef prefix, ModuleOp module)
     : CudaKernel(kernel, target, prefix, module) {
-  warpgroups = llvm::divideCeil(schedule.getRows(), 64);
+  warpgroups = kernel.getWarps()->getCompute() / 4;
+  stages = kernel.getPipeline()->getStages();
   rows = 64 * warpgroups;
   keyBytes = keys * kRowBytes * keyChunks;
   valueBytes = keys * kRowBytes * valueChunks;
@@ -23,11 +24,6 @@ HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
 
 void HopperKernel::layOutShared() {
   int32_t query = rows * kRowBytes * std::max(keyChunks, valueChunks);
-  int32_t stage = keyBytes + valueBytes + kChunkBytes + 4 * 8;
-  int32_t fixed = query + layOutWalker(0) + 8 * kRings;
-  stages = std::max(1, std::min(4, (cuda.sharedBytes - fixed) / stage));
-  if (stages == 3)
-    stages = 2; // stage and parity by shift and mask
   offKeys = query;
   offValues = offKeys + stages * keyBytes;
   offChunk = layOutWalker(offValues + stages * valueBytes);
@@ -70,13 +66,13 @@ void HopperKernel::emitRoles(Value thread, Value warpOfBlock) {
   e.ifThen(
       p.lt(warpOfBlock, p.c(4)),
       [&] {
-        p.setMaxRegisters(cuda.producerRegisters[warpgroups > 2],
+        p.setMaxRegisters(kernel.getWarps()->getLoadRegisters(),
                           /*increase=*/false);
         e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalker(); });
         e.ifThen(p.eq(thread, p.c(32)), [&] { emitLoader(); });
       },
       [&] {
-        p.setMaxRegisters(cuda.consumerRegisters[warpgroups > 2],
+        p.setMaxRegisters(kernel.getWarps()->getComputeRegisters(),
                           /*increase=*/true);
         emitConsumer();
       });

@@ -21,6 +21,9 @@ cuda::emitKernel(tile::KernelOp kernel, const CudaTarget &target,
                     cf::ControlFlowDialect, func::FuncDialect,
                     LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
                     vector::VectorDialect>();
+  if (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline())
+    return kernel.emitOpError("expected schedule, warps and pipeline before "
+                              "code generation");
   HopperKernel code(kernel, target, prefix, device);
   if (failed(code.verify()))
     return failure();

@@ -5,7 +5,8 @@
 //
 // A kernel is a fold over a stream of tiles for one tile of an outer axis.
 // Lifespan of all of these: made by lower-to-tile, completed by choose-schedule
-// and classify-blocks, gone after tile-to-vector (CPU).
+// and classify-blocks, for CUDA also by specialize-warps and pipeline-loads, gone
+// after tile-to-vector (CPU) or tile-to-nvvm (CUDA).
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_TILE_OPS
@@ -86,6 +87,30 @@ def Tile_ScheduleAttr : AttrDef<Tile_Dialect, "Schedule"> {
   let assemblyFormat = "`<` `rows` `=` $rows `,` `chunk` `=` $chunk `,` `masked_chunk` `=` $maskedChunk `,` `granule` `=` $granule `,` $reason `>`";
 }
 
+def Tile_WarpsAttr : AttrDef<Tile_Dialect, "Warps"> {
+  let mnemonic = "warps";
+  let summary = "who does what on a GPU: warps that load, warps that compute";
+  let description = [{
+    Of one CTA. Registers are those of a thread; 0: threads keep those they start
+    with. `reason` is what `explain` prints. Made by specialize-warps.
+  }];
+  let parameters = (ins "int64_t":$load, "int64_t":$compute,
+                        "int64_t":$loadRegisters, "int64_t":$computeRegisters,
+                        "::mlir::StringAttr":$reason);
+  let assemblyFormat = "`<` `load` `=` $load `,` `compute` `=` $compute `,` `load_registers` `=` $loadRegisters `,` `compute_registers` `=` $computeRegisters `,` $reason `>`";
+}
+
+def Tile_PipelineAttr : AttrDef<Tile_Dialect, "Pipeline"> {
+  let mnemonic = "pipeline";
+  let summary = "how far loads run ahead on a GPU";
+  let description = [{
+    `stages` of a ring of tiles of keys and of one of values, each a chunk, in
+    shared memory. `reason` is what `explain` prints. Made by pipeline-loads.
+  }];
+  let parameters = (ins "int64_t":$stages, "::mlir::StringAttr":$reason);
+  let assemblyFormat = "`<` `stages` `=` $stages `,` $reason `>`";
+}
+
 //===----------------------------------------------------------------------===//
 // Operations
 //===----------------------------------------------------------------------===//
@@ -100,9 +125,11 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove,
     bounds and presets of scalars.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, ArrayAttr:$args,
-                       OptionalAttr<Tile_ScheduleAttr>:$schedule);
+                       OptionalAttr<Tile_ScheduleAttr>:$schedule,
+                       OptionalAttr<Tile_WarpsAttr>:$warps,
+                       OptionalAttr<Tile_PipelineAttr>:$pipeline);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name $args (`schedule` $schedule^)? attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name $args (`schedule` $schedule^)? (`warps` $warps^)? (`pipeline` $pipeline^)? attr-dict-with-keyword $body";
 }
 
 def Tile_StreamOp : Tile_Op<"stream", [NoTerminator, SingleBlock,

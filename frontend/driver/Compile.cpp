@@ -235,18 +235,25 @@ static llvm::Error run() {
     std::string text;
     llvm::raw_string_ostream stream(text);
     for (LoadedPattern &variant : *variants) {
-      if (mlir::failed(
-              lowerToKernel(*variant.module, forCuda ? "cuda" : "cpu")))
-        return failed();
-      if (emit == Emit::Ptx) {
+      if (forCuda) {
         for (const CudaTarget &target : targets->cuda) {
-          auto ptx = emitPtx(*variant.module, target);
+          mlir::OwningOpRef<mlir::ModuleOp> module = variant.module->clone();
+          if (mlir::failed(
+                  lowerToKernel(*module, ("cuda:" + target.name).str())))
+            return failed();
+          if (emit == Emit::Mlir) {
+            module->print(stream);
+            continue;
+          }
+          auto ptx = emitPtx(*module, target);
           if (mlir::failed(ptx))
             return failed();
           stream << *ptx;
         }
         continue;
       }
+      if (mlir::failed(lowerToKernel(*variant.module)))
+        return failed();
       if (emit == Emit::Mlir) {
         variant.module->print(stream);
         continue;

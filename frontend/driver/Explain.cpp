@@ -100,8 +100,8 @@ static llvm::Expected<ExplainReport> explain(const Request &request,
   auto loaded = loadPattern(request.pattern, context);
   if (!loaded)
     return loaded.takeError();
-  if (mlir::failed(
-          lowerToKernel(*loaded->module, request.cuda ? "cuda" : "cpu")))
+  if (mlir::failed(lowerToKernel(*loaded->module,
+                                 request.cuda ? request.targetName : "cpu")))
     return llvm::createStringError("the pattern could not be compiled");
   auto kernels = loaded->module->getOps<tile::KernelOp>();
   tile::KernelOp kernel = *kernels.begin();

@@ -113,6 +113,17 @@ static void jsonSchedule(llvm::json::OStream &json,
   json.attribute("reason", facts.reason);
   if (!report.cuda)
     return;
+  json.attributeObject("warps", [&] {
+    json.attribute("load", facts.warps.getLoad());
+    json.attribute("compute", facts.warps.getCompute());
+    json.attribute("load_registers", facts.warps.getLoadRegisters());
+    json.attribute("compute_registers", facts.warps.getComputeRegisters());
+    json.attribute("reason", facts.warps.getReason().getValue());
+  });
+  json.attributeObject("pipeline", [&] {
+    json.attribute("stages", facts.pipeline.getStages());
+    json.attribute("reason", facts.pipeline.getReason().getValue());
+  });
   json.attributeArray("launches", [&] {
     for (const LaunchSizes &launch : report.cuda->launches)
       json.object([&] {

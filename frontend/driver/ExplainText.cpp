@@ -288,6 +288,18 @@ void TextReport::printSchedule() {
                 facts.reason);
   if (!report.cuda)
     return;
+  os << formatv("  {0} load, {1} compute",
+                plural(facts.warps.getLoad(), "warp"),
+                facts.warps.getCompute());
+  if (facts.warps.getComputeRegisters() != 0)
+    os << formatv(", {0} and {1} registers a thread",
+                  facts.warps.getLoadRegisters(),
+                  facts.warps.getComputeRegisters());
+  os << formatv("\n  because {0}\n  {1} of keys and of values\n  because "
+                "{2}\n",
+                facts.warps.getReason().getValue(),
+                plural(facts.pipeline.getStages(), "stage"),
+                facts.pipeline.getReason().getValue());
   for (const LaunchSizes &launch : report.cuda->launches)
     os << formatv("  launch of {0} threads, {1} bytes of shared memory, {2} a "
                   "multiprocessor, {3}\n",

@@ -179,6 +179,10 @@ llvm::Expected<KernelFacts> Collector::collect() {
   auto output = cast<RankedTensorType>(store.getOutput().getType());
   facts.name = kernel.getSymName().str();
   facts.reason = schedule.getReason().str();
+  if (kernel.getWarps())
+    facts.warps = *kernel.getWarps();
+  if (kernel.getPipeline())
+    facts.pipeline = *kernel.getPipeline();
   facts.rows = schedule.getRows();
   facts.chunk = schedule.getChunk();
   facts.maskedChunk = schedule.getMaskedChunk();

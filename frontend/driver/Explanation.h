@@ -45,6 +45,8 @@ struct SourceFacts {
 
 struct KernelFacts {
   std::string name, reason;
+  tile::WarpsAttr warps;       ///< on CUDA
+  tile::PipelineAttr pipeline; ///< likewise
   int64_t rows = 0, chunk = 0, maskedChunk = 0, granule = 0;
   int64_t keyDim = 0, valueDim = 0;
   unsigned elementBytes = 0, outputBytes = 0;

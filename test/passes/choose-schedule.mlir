@@ -1,4 +1,7 @@
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule))' | FileCheck %s
+// RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a}))' | FileCheck %s --check-prefix=CUDA
+// RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a most-chunk=48}))' | FileCheck %s --check-prefix=HALF
+// RUN: not filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda}))' 2>&1 | FileCheck %s --check-prefix=OTHER
 
 // Every decision comes with its reason.
 // CHECK-LABEL: tile.kernel @dense
@@ -57,3 +60,20 @@ func.func @wide(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<
   %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
   return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
 }
+
+// -----
+
+// On CUDA what registers hold decides, from the target's table.
+// CUDA-LABEL: tile.kernel @dense
+//  CUDA-SAME:   schedule <rows = 192, chunk = 96, masked_chunk = 96, granule = 96, "heads of 64 and 64 dimensions leave registers for 192 rows and chunks of 96">
+// A tile lies in one row of blocks, and a chunk in a block, if that is wide enough for a product.
+// CUDA-LABEL: tile.kernel @lists
+//  CUDA-SAME:   schedule <rows = 32, chunk = 64, masked_chunk = 64, granule = 64, "{{.*}} 128 rows and chunks of 128; blocks of the lists, for 32 rows; blocks of the lists, for chunks of 64">
+// CUDA-LABEL: tile.kernel @columns
+//  CUDA-SAME:   schedule <rows = 128, chunk = 128,
+//   CUDA-NOT:   gather
+// CUDA-LABEL: tile.kernel @wide
+//  CUDA-SAME:   schedule <rows = 128, chunk = 128,
+// HALF-LABEL: tile.kernel @dense
+//  HALF-SAME:   schedule <rows = 192, chunk = 48, {{.*}}; a wider one spilled, so 48">
+// OTHER: error: 'tile.kernel' op expected target cpu or one of CUDA, but got `cuda`

@@ -1,0 +1,92 @@
+//===- PipelineLoads.cpp - choose the stages of the rings of loads --------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Before: kernels with warps and classified cases. After: kernels that say how
+// many chunks of keys, and as many of values, loads may run ahead.
+//
+// One stage is multiplied while the others are loaded: two hide the loads of
+// long chunks, four those of short ones, whose products are over sooner. More
+// gain nothing. A power of two, so that stage and phase of a running number are
+// bits of it.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/Target.h"
+#include "passes/Passes.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace filigree {
+#define GEN_PASS_DEF_PIPELINELOADS
+#include "passes/Passes.h.inc"
+} // namespace filigree
+
+using namespace mlir;
+using namespace filigree;
+
+/// Bytes of a row of a tile in shared memory: blocks of 64 elements of 16 bits.
+static int64_t rowBytes(int64_t dim) { return 128 * llvm::divideCeil(dim, 64); }
+
+/// Of a case's ranges (codegen/walk/Frame.h).
+static int64_t rangeBytes(tile::SideAttr side) {
+  return llvm::alignTo(8 * (3 + 2 * side.getClusters().size()), 64);
+}
+
+/// A bound of what is no tile: the words of the walk, copies of the words of a
+/// tile for those who compute and for the entries of the walk's ring, barriers.
+static int64_t walkBytes(tile::KernelOp kernel) {
+  constexpr int64_t frame = 128, ofStream = 96, copies = 9, rest = 352;
+  int64_t bytes = frame, tileWords = 0;
+  kernel.walk([&](tile::StreamOp stream) {
+    tileWords = bytes + ofStream;
+    bytes += 128 + 64 * int64_t(stream.getStarts().size());
+    for (auto op : stream.getOps<tile::CaseOp>())
+      if (auto runs = op.getRuns())
+        bytes +=
+            rangeBytes(runs->getTouched()) + rangeBytes(runs->getNotFull());
+  });
+  return bytes + copies * tileWords + rest;
+}
+
+namespace {
+
+class PipelineLoads : public filigree::impl::PipelineLoadsBase<PipelineLoads> {
+public:
+  using PipelineLoadsBase::PipelineLoadsBase;
+
+private:
+  void runOnOperation() override {
+    tile::KernelOp kernel = getOperation();
+    const CudaTarget *cuda = lookupCudaTarget(target);
+    if (!cuda || !kernel.getWarps()) {
+      kernel.emitOpError("expected warps and a CUDA target, but got `")
+          << target << "`";
+      return signalPassFailure();
+    }
+    int64_t keyDim = 0, valueDim = 0;
+    kernel.walk([&](tile::StreamOp stream) {
+      auto dimOf = [](Value tensor) {
+        return cast<RankedTensorType>(tensor.getType()).getDimSize(3);
+      };
+      keyDim = std::max(keyDim, dimOf(stream.getKey()));
+      valueDim = std::max(valueDim, dimOf(stream.getValue()));
+    });
+    int64_t groups = kernel.getWarps()->getCompute() / cuda->groupWarps;
+    int64_t queries = groups * cuda->groupRows *
+                      std::max(rowBytes(keyDim), rowBytes(valueDim));
+    int64_t chunk = kernel.getSchedule()->getChunk();
+    int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
+    constexpr int64_t words = 48; // of a chunk, and its barriers
+    int64_t room = cuda->sharedBytes - queries - walkBytes(kernel);
+    int64_t stages =
+        std::min<int64_t>(cuda->mostStages, room / (stage + words));
+    stages = stages < 1 ? 1 : int64_t(llvm::bit_floor(uint64_t(stages)));
+    std::string reason = "stages of " + std::to_string(stage) +
+                         " bytes, beside " + std::to_string(queries) +
+                         " of queries, in " + std::to_string(cuda->sharedBytes);
+    kernel.setPipelineAttr(tile::PipelineAttr::get(
+        &getContext(), stages, StringAttr::get(&getContext(), reason)));
+  }
+};
+
+} // namespace

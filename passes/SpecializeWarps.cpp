@@ -1,0 +1,61 @@
+//===- SpecializeWarps.cpp - choose warps that load and that compute ------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Before: kernels with a schedule. After: kernels that say how many warps load
+// and compute, and how many registers each thread of them has.
+//
+// Who computes should never wait to issue a load, nor hold the words of the
+// walk in registers: a few warps do that for all. They need few registers, so
+// where the target moves registers between warps, the others get theirs, and
+// with them wider chunks.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/Target.h"
+#include "passes/Passes.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace filigree {
+#define GEN_PASS_DEF_SPECIALIZEWARPS
+#include "passes/Passes.h.inc"
+} // namespace filigree
+
+using namespace mlir;
+using namespace filigree;
+
+namespace {
+
+class SpecializeWarps
+    : public filigree::impl::SpecializeWarpsBase<SpecializeWarps> {
+public:
+  using SpecializeWarpsBase::SpecializeWarpsBase;
+
+private:
+  void runOnOperation() override {
+    tile::KernelOp kernel = getOperation();
+    const CudaTarget *cuda = lookupCudaTarget(target);
+    if (!cuda || !kernel.getSchedule()) {
+      kernel.emitOpError("expected a schedule and a CUDA target, but got `")
+          << target << "`";
+      return signalPassFailure();
+    }
+    int64_t rows = kernel.getSchedule()->getRows();
+    int64_t groups = llvm::divideCeil(rows, int64_t(cuda->groupRows));
+    CudaRegisters registers = {0, 0};
+    if (groups <= int64_t(cuda->registers.size()))
+      registers = cuda->registers[groups - 1];
+    std::string reason = std::to_string(groups) +
+                         (groups == 1 ? " group" : " groups") + " of " +
+                         std::to_string(cuda->groupWarps) + " warps compute " +
+                         std::to_string(cuda->groupRows) + " rows each";
+    reason += registers.compute ? "; those that load give registers to them"
+                                : "; registers stay where they are";
+    kernel.setWarpsAttr(tile::WarpsAttr::get(
+        &getContext(), cuda->loadWarps, groups * cuda->groupWarps,
+        registers.load, registers.compute,
+        StringAttr::get(&getContext(), reason)));
+  }
+};
+
+} // namespace
