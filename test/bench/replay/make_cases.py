@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """make_cases.py - what filigree-replay runs on a machine without a compiler.
 
-    make_cases.py numerics OUT [--patterns P,...] [--dims D,...] [--dtypes T,...] [--shape B,Hq,Hkv,Nq,Nk]... [--jobs N]
+    make_cases.py numerics OUT [--patterns P,...] [--dims D,...] [--dtypes T,...] [--shape B,Hq,Hkv,Nq,Nk]...
+                               [--target cuda:sm_90a] [--jobs N]
     make_cases.py timed OUT
 
 numerics: every pattern of test/numerics that has CUDA code, each head size and type, in OUT/numerics, with oracle
-libraries and OUT/cases.txt: test/numerics/check.py's inputs on the ragged shapes of cuda/cover.py. What is there and
-newer than the compiler is kept. A kernel that the compiler refuses is named, goes to OUT/refused.txt and makes the exit
-status 1; the others are there all the same.
+libraries and OUT/cases.txt: test/numerics/check.py's inputs on the ragged shapes of cuda/cover.py and longer ones.
+What is there and newer than the compiler is kept. A kernel that the compiler refuses is named, goes to OUT/refused.txt
+and makes the exit status 1; the others are there all the same.
 
 timed: OUT/times.txt for the artifacts that compile_cuda.sh has put into OUT.
 """
@@ -29,6 +30,8 @@ import graphs  # noqa: E402
 
 HUGE = ["dense", "window_sink", "alibi_softcap", "sinks"]  # as huge-logits.test
 DIMS = [dims for dims in cover.DIMS if dims[0] >= 64]
+# What the emulator has no time for: rows to compare with many keys, and more tiles than a chip has multiprocessors.
+LONG = [(2, 8, 2, 1, 5000), (1, 4, 2, 5, 2100), (1, 36, 6, 770, 333)]
 FEW = 64  # floating-point tables of at most as many numbers are written out
 
 
@@ -50,13 +53,8 @@ def write_case(file, name, arrays, head="", widths=("q", "k", "v", "kfar", "vfar
             print(kind, key, len(extents), *extents, "=", *array.ravel().tolist(), file=file)
 
 
-def compiled(out, pattern, dims, dtype):
-    """What the compiler says against it, or an empty text."""
-    path = os.path.join(out, "numerics", f"{pattern}_{variant(dims, dtype)}.so")
-    return compile_to(path, pattern, dtype, dims[0], "--target", "cuda:sm_90a", value_dim=dims[1])
-
-
 def compile_to(path, pattern, dtypes, dims, *more, value_dim=None):
+    """What the compiler says against it, or an empty text."""
     if os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(shutil.which("filigree")):
         return ""
     status, text = check.run(*check.compile_command(pattern, dtypes, dims, path, *more, value_dim=value_dim))
@@ -78,7 +76,11 @@ def numerics(options):
             path = os.path.join(out, "numerics", "oracle", f"{pattern}_d{pair[0]}.so")
             return compile_to(path, pattern, options.dtypes, pair[0], "--emit", "oracle", value_dim=pair[1])
         made = [(f"oracle of {pattern} d{pair[0]}", pool.submit(oracle, pattern, pair)) for pattern, pair in oracles]
-        made += [(f"{pattern} {variant(pair, dtype)}", pool.submit(compiled, out, pattern, pair, dtype))
+
+        def kernel(pattern, pair, dtype):
+            path = os.path.join(out, "numerics", f"{pattern}_{variant(pair, dtype)}.so")
+            return compile_to(path, pattern, dtype, pair[0], "--target", options.target, value_dim=pair[1])
+        made += [(f"{pattern} {variant(pair, dtype)}", pool.submit(kernel, pattern, pair, dtype))
                  for pattern, pair, dtype in kernels]
         for name, future in made:
             if reason := future.result():
@@ -87,7 +89,7 @@ def numerics(options):
     with open(os.path.join(out, "cases.txt"), "w") as file:
         for pattern in patterns:
             names = []
-            for shape in options.shape or cover.SHAPES:
+            for shape in options.shape or cover.SHAPES + LONG:
                 shape = check.allowed_shape(pattern, shape)
                 for huge in (False, True) if pattern in HUGE else (False,):
                     name = f"{pattern}-{'x'.join(map(str, shape))}{'-huge' if huge else ''}"
@@ -141,6 +143,7 @@ def main():
     parser.add_argument("--patterns")
     parser.add_argument("--dims", help="of queries and keys; default: those of cover.py from 64 on")
     parser.add_argument("--dtypes", default="bf16,f16")
+    parser.add_argument("--target", default="cuda:sm_90a")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
                         help="instead of those of cover.py")
     parser.add_argument("--jobs", type=int, default=2)
