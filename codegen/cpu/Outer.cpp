@@ -214,6 +214,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                 });
               setFrame(scratch, kSplit, e.urem(unit, splits));
               setFrame(scratch, kSplits, splits);
+              setFrame(scratch, kSlots, e.asInt(slots));
               emitLocate(scratch, slots, e.udiv(unit, splits), [&] {
                 setPanels(scratch);
                 e.call(tileFunc, {scratch});
@@ -293,6 +294,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
         Value slots = args[0], tile = args[1], scratch = args[2];
         Value splits = splitCount(slots);
         int64_t rows = spanRows * 4;
+        setFrame(scratch, kSlots, e.asInt(slots));
         emitLocate(scratch, slots, tile, [&] {
           setPanels(scratch);
           auto mergePanels = [&] {

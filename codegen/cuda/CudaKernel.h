@@ -54,6 +54,8 @@ protected:
   virtual void emitBarrierInit() = 0;
   /// Who does what; `thread` (i32) of the block, `warpOfBlock` uniform.
   virtual void emitRoles(Value thread, Value warpOfBlock) = 0;
+  /// Whether keys in pages can be loaded.
+  virtual bool loadsPages() const { return false; }
   /// After the last read of Q's tile, before it is loaded anew.
   virtual void emitReleaseQuery() {}
 

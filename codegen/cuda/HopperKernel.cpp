@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace filigree;
@@ -17,9 +18,17 @@ HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
   warpgroups = kernel.getWarps()->getCompute() / 4;
   stages = kernel.getPipeline()->getStages();
   rows = 64 * warpgroups;
+  boxKeys = isPaged() ? int32_t(std::gcd(pageSlots(), int64_t(keys))) : keys;
   keyBytes = keys * kRowBytes * keyChunks;
   valueBytes = keys * kRowBytes * valueChunks;
   layOutShared();
+}
+
+LogicalResult HopperKernel::verify() {
+  // The swizzle of a box begins anew every 8 rows.
+  if (isPaged() && pageSlots() % 8 != 0)
+    return refuse("pages of a multiple of 8 keys", Twine(pageSlots()));
+  return CudaKernel::verify();
 }
 
 void HopperKernel::layOutShared() {
@@ -42,8 +51,8 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
   };
   use(fold.getQuery(), rows);
   for (walk::StreamCode &stream : streams) {
-    use(stream.op.getKey(), keys);
-    use(stream.op.getValue(), keys);
+    use(stream.op.getKey(), boxKeys);
+    use(stream.op.getValue(), boxKeys);
   }
   return result;
 }

@@ -33,6 +33,8 @@ public:
   HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
                llvm::StringRef prefix, mlir::ModuleOp module);
 
+  mlir::LogicalResult verify() override;
+
 private:
   // HopperKernel.cpp
   void layOutShared();
@@ -40,6 +42,7 @@ private:
   llvm::SmallVector<fil_abi_tensor_map> tensorMaps() override;
   void emitBarrierInit() override;
   void emitRoles(Value thread, Value warpOfBlock) override;
+  bool loadsPages() const override { return true; }
   /// The copy engine writes the next Q where rows of O lay.
   void emitReleaseQuery() override { p.fenceProxy(); }
   Stage stageOf(Value number) { return CudaKernel::stageOf(number, stages); }
@@ -48,6 +51,12 @@ private:
   void emitLoader();
   void emitLoad(Value barrierAt, Value at, int32_t rows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);
+  /// K or V of the keys of a chunk, `row` the first of n.
+  struct Chunk {
+    Value row, n, head, batch, document;
+  };
+  void emitLoadKeys(Value barrierAt, Value at, int32_t chunks, Value map,
+                    const Chunk &chunk);
 
   // Consumer.cpp
   void emitConsumer();
@@ -57,6 +66,7 @@ private:
   int32_t warpgroups; ///< that compute
   int32_t stages;
   int32_t keyBytes, valueBytes; ///< of a stage
+  int32_t boxKeys; ///< of a chunk's keys, those that are loaded at once
   int32_t offKeys, offValues, offChunk, offBarriers;
   enum { kQueryFull, kQueryEmpty, kRings }; ///< barriers; then 4 per stage
   int32_t barrier(int32_t index) const { return offBarriers + 8 * index; }

@@ -15,6 +15,10 @@
 // A chunk's values follow the next chunk's keys: their stage is the later one
 // to come free, and keys should not wait for it.
 //
+// Of keys in pages, a copy takes those of a chunk that lie in one page. Pages
+// are looked up here again: the walker has seen that those of the n keys of a
+// chunk exist, and what is behind them is loaded as zeros.
+//
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
 
@@ -30,6 +34,31 @@ void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
                {p.c(64 * k), row, head, batch}, barrierAt);
 }
 
+void HopperKernel::emitLoadKeys(Value barrierAt, Value at, int32_t chunks,
+                                Value map, const Chunk &chunk) {
+  if (!isPaged())
+    return emitLoad(barrierAt, at, keys, chunks, map, chunk.row, chunk.head,
+                    chunk.batch);
+  Value table = fold.getPageTable();
+  int32_t page = int32_t(pageSlots());
+  // All entries are asked for before the first is needed.
+  Values slotOf, pageOf;
+  for (int32_t first = 0; first < keys; first += boxKeys) {
+    Value key = p.add(chunk.row, first);
+    Value exists = p.lt(p.c(first), chunk.n);
+    Value number = p.div(p.select(exists, key, chunk.row), page);
+    Value entry = e.load(
+        e.i32(),
+        tensorAt(slots, table, {p.wide(chunk.document), p.wide(number)}), 4);
+    pageOf.push_back(p.select(exists, entry, p.c(0)));
+    slotOf.push_back(p.select(exists, p.rem(key, page), p.c(page)));
+  }
+  for (int32_t k = 0; k < chunks; ++k)
+    for (auto [box, slot] : llvm::enumerate(slotOf))
+      p.loadTile(p.add(at, (k * keys + int32_t(box) * boxKeys) * kRowBytes),
+                 map, {p.c(64 * k), slot, chunk.head, pageOf[box]}, barrierAt);
+}
+
 void HopperKernel::emitLoader() {
   Type i32 = e.i32();
   Value zero = p.c(0);
@@ -41,10 +70,23 @@ void HopperKernel::emitLoader() {
                      mapPointers[1 + 2 * s + which], map);
     return map;
   };
-  enum { kNumber, kPass, kKey, kValue, kRow, kCode, kHead, kBatch, kCounts };
-  auto loop = scf::WhileOp::create(
-      builder, e.loc, SmallVector<Type>(kCounts, i32),
-      Values{zero, zero, zero, zero, p.c(-1), zero, zero, zero});
+  enum {
+    kNumber, // entries
+    kPass,   // tiles
+    kKey,    // chunks of K
+    kValue,  // chunks of V
+    kRow,    // of the chunk whose V is pending, else -1
+    kCount,
+    kCode,
+    kHead,
+    kBatch,
+    kDocument,
+    kCounts
+  };
+  Values begin(kCounts, zero);
+  begin[kRow] = p.c(-1);
+  auto loop = scf::WhileOp::create(builder, e.loc,
+                                   SmallVector<Type>(kCounts, i32), begin);
   OpBuilder::InsertionGuard guard(builder);
   SmallVector<Type> types(kCounts, i32);
   SmallVector<Location> locs(kCounts, e.loc);
@@ -90,12 +132,14 @@ void HopperKernel::emitLoader() {
                     address(offTile + 8 * k));
     p.barrierArrive(full);
     Value head = tileWord(walk::kKvHead);
+    Value document = tileWord(walk::kDocument);
     taken();
     Values next(state);
     next[kNumber] = p.add(state[kNumber], 1);
     next[kPass] = p.add(state[kPass], 1);
     next[kHead] = head;
     next[kBatch] = batch;
+    next[kDocument] = document;
     scf::YieldOp::create(builder, e.loc, next);
   }
   builder.setInsertionPointToStart(kind.elseBlock());
@@ -113,8 +157,9 @@ void HopperKernel::emitLoader() {
         isEnd, [&] { p.barrierArrive(full); },
         [&] {
           p.barrierExpect(full, keyBytes);
-          emitLoad(full, address(offKeys, k.index, keyBytes), keys, keyChunks,
-                   mapOf(code, 0), row, state[kHead], state[kBatch]);
+          emitLoadKeys(full, address(offKeys, k.index, keyBytes), keyChunks,
+                       mapOf(code, 0),
+                       {row, n, state[kHead], state[kBatch], state[kDocument]});
         });
     Value pending = p.lt(p.c(-1), state[kRow]);
     e.ifThen(pending, [&] {
@@ -122,9 +167,10 @@ void HopperKernel::emitLoader() {
       waitEmpty(valueEmpty(), v);
       Value full = address(valueFull(), v.index, 8);
       p.barrierExpect(full, valueBytes);
-      emitLoad(full, address(offValues, v.index, valueBytes), keys, valueChunks,
-               mapOf(state[kCode], 1), state[kRow], state[kHead],
-               state[kBatch]);
+      emitLoadKeys(full, address(offValues, v.index, valueBytes), valueChunks,
+                   mapOf(state[kCode], 1),
+                   {state[kRow], state[kCount], state[kHead], state[kBatch],
+                    state[kDocument]});
     });
     Values next(state);
     next[kNumber] = p.add(state[kNumber], 1);
@@ -132,6 +178,7 @@ void HopperKernel::emitLoader() {
     Value one = p.select(pending, p.c(1), zero);
     next[kValue] = arith::AddIOp::create(builder, e.loc, state[kValue], one);
     next[kRow] = p.select(isEnd, p.c(-1), row);
+    next[kCount] = n;
     next[kCode] = code;
     scf::YieldOp::create(builder, e.loc, next);
   }

@@ -82,6 +82,7 @@ void CudaKernel::emitWalker() {
   // Of the words that go with a tile, not every pattern writes all.
   for (int64_t k = 0; k < tileWords(); ++k)
     e.storeI64(e.c(0), scratch, k);
+  setFrame(scratch, walk::kSlots, e.asInt(slots));
   setFrame(scratch, walk::kSplit, e.c(0));
   setFrame(scratch, walk::kSplits, e.c(1));
   // A tile is drawn when the one before is walked, a ring of chunks before it

@@ -51,28 +51,23 @@ func::FuncOp WalkEmitter::emitKeysInPages(size_t s) {
       });
 }
 
-void WalkEmitter::forKeysInPages(size_t s, Value scratch, Value from, Value to,
-                                 Value width,
-                                 llvm::function_ref<Value(Value, Value)> isSeen,
-                                 llvm::function_ref<void(Value, Value)> body) {
+void WalkEmitter::forKeysInPages(
+    size_t s, Value scratch, Value from, Value to, Value width,
+    llvm::function_ref<void(Value, Value, Value)> body) {
   e.whileLoop(
       {from}, [&](ValueRange at) { return e.lt(at[0], to); },
       [&](ValueRange at) -> SmallVector<Value> {
-        Value key = at[0];
+        Value left = e.sub(to, at[0]), slots = e.c(pageSlots());
         Value n = e.call(streams[s].keysInPages,
-                         {scratch, key, e.min(e.sub(to, key), width)})[0];
+                         {scratch, at[0], e.min(left, width)})[0];
         Value exists = e.lt(e.c(0), n);
-        Value next =
-            e.mul(e.add(e.udiv(key, e.c(pageSlots())), 1), e.c(pageSlots()));
-        Value pageEnd = e.min(next, to);
-        e.ifThen(
-            exists, [&] { body(key, n); },
-            [&] {
-              e.ifThen(isSeen(key, e.add(pageEnd, -1)), [&] {
-                emitReport(scratch, FIL_ABI_PAGE_OUT_OF_RANGE,
-                           pageOf(scratch, key));
-              });
-            });
-        return {e.select(exists, e.add(key, n), pageEnd)};
+        Value rest = e.sub(slots, e.urem(at[0], slots));
+        n = e.select(exists, n, e.min(rest, left));
+        body(at[0], n, exists);
+        return {e.add(at[0], n)};
       });
+}
+
+void WalkEmitter::reportPage(Value scratch, Value key) {
+  emitReport(scratch, FIL_ABI_PAGE_OUT_OF_RANGE, pageOf(scratch, key));
 }

@@ -196,43 +196,46 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
         Value lo = e.max(args[1], stream(scratch, s, kClipLo));
         Value hi = e.min(args[2], stream(scratch, s, kClipHi));
         bool gathers = streams[s].op.getGather();
+        // `exists` is null where keys are not in pages.
         auto chunks = [&](Value from, Value to, int64_t step,
-                          llvm::function_ref<Value(Value, Value)> isSeen,
-                          llvm::function_ref<void(Value, Value)> body) {
+                          llvm::function_ref<void(Value, Value, Value)> body) {
           Value width = chunkWidth(s, scratch, step);
           if (isPaged())
-            return forKeysInPages(s, scratch, from, to, width, isSeen, body);
-          e.loop(from, to, width,
-                 [&](Value key) { body(key, e.min(e.sub(to, key), width)); });
+            return forKeysInPages(s, scratch, from, to, width, body);
+          e.loop(from, to, width, [&](Value key) {
+            body(key, e.min(e.sub(to, key), width), Value());
+          });
+        };
+        auto fold = [&](int foldedCase, Value key, Value n, Value exists) {
+          if (!exists)
+            return foldKeys(s, foldedCase, scratch, key, n);
+          e.ifThen(
+              exists, [&] { foldKeys(s, foldedCase, scratch, key, n); },
+              [&] { reportPage(scratch, key); });
         };
         auto fullRun = [&](Value from, Value to) {
           if (gathers) {
             e.call(streams[s].append[0], {scratch, from, to});
             return;
           }
-          chunks(
-              from, to, fullStep, [&](Value, Value) { return e.truth(true); },
-              [&](Value key, Value n) { foldKeys(s, -1, scratch, key, n); });
+          chunks(from, to, fullStep, [&](Value key, Value n, Value exists) {
+            fold(-1, key, n, exists);
+          });
         };
         if (op.getMask().empty()) {
           fullRun(lo, hi);
           return {};
         }
-        auto sureOf = [&](Value first, Value last) {
-          Value position = stream(scratch, s, kPosition);
-          Value end = e.add(e.add(position, frame(scratch, kRows)), -1);
-          return certainty(s, caseIndex, scratch, position, end, first, last);
-        };
         auto maskedRun = [&](Value from, Value to) {
-          auto isSeen = [&](Value first, Value last) {
-            return sureOf(first, last).any;
-          };
-          chunks(from, to, maskedStep, isSeen, [&](Value key, Value n) {
+          chunks(from, to, maskedStep, [&](Value key, Value n, Value exists) {
+            Value position = stream(scratch, s, kPosition);
+            Value last = e.add(e.add(position, frame(scratch, kRows)), -1);
             Value end = e.add(key, n);
-            Certainty sure = sureOf(key, e.add(end, -1));
+            Certainty sure = certainty(s, caseIndex, scratch, position, last,
+                                       key, e.add(end, -1));
             e.ifThen(sure.any, [&] {
               if (!gathers)
-                return foldKeys(s, caseIndex, scratch, key, n);
+                return fold(caseIndex, key, n, exists);
               e.ifThen(
                   sure.all,
                   [&] {

@@ -61,7 +61,6 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   Value pack = packFactor(slots);
   TilePlace at = placeOfTile(slots, pack, tile);
   Value batch = at.batch, head = at.head, row0 = at.row0;
-  setFrame(scratch, kSlots, e.asInt(slots));
   setFrame(scratch, kBatch, batch);
   setFrame(scratch, kHead, head);
   setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));

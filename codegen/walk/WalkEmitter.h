@@ -116,7 +116,8 @@ protected:
   mlir::func::FuncOp emitCheckDocuments();
   /// Set by emitCheckDocuments: tiles need not report bounds.
   bool checksDocuments = false;
-  /// Sets batch, heads, row0 and so on from the number of a tile.
+  /// Sets batch, heads, row0 and so on from the number of a tile; the frame has
+  /// the slots already.
   void emitLocate(Value scratch, Value slots, Value tile,
                   llvm::function_ref<void()> body);
 
@@ -126,12 +127,12 @@ protected:
   /// Number of the page of a key of the sequence at hand.
   Value pageOf(Value scratch, Value key);
   mlir::func::FuncOp emitKeysInPages(size_t s);
-  /// Calls body(key, n) on the keys of [from, to) that have a page, at most
-  /// `width` at a time. Of others, those that `isSeen` are reported.
+  /// Calls body(key, n, exists) on [from, to) piece by piece: at most `width`
+  /// keys that have a page, or the rest of a page that does not exist.
   void forKeysInPages(size_t s, Value scratch, Value from, Value to,
                       Value width,
-                      llvm::function_ref<Value(Value, Value)> isSeen,
-                      llvm::function_ref<void(Value, Value)> body);
+                      llvm::function_ref<void(Value, Value, Value)> body);
+  void reportPage(Value scratch, Value key);
 
   // Walk.cpp
   mlir::func::FuncOp emitWalk(size_t s);
