@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <memory>
 #include <set>
+#include <utility>
 
 using namespace filigree::fakecuda;
 using namespace filigree::runtime::cuda;
@@ -26,10 +27,14 @@ struct ContextHandle {
   int device;
   unsigned long long id;
 };
+struct GraphHandle {
+  std::vector<std::function<Result()>> work; ///< in order
+  std::vector<FakeLaunch> launches;          ///< of it
+};
 struct StreamHandle {
   Context context;
   bool capturing = false;
-  std::vector<FakeLaunch> captured;
+  GraphHandle captured;
 };
 struct LibraryHandle {
   const void *image;
@@ -52,6 +57,7 @@ namespace {
 
 constexpr Result kInvalidHandle = Result(400);
 constexpr Result kInvalidImage = Result(200);
+constexpr Result kIllegalState = Result(401);
 constexpr Result kCaptureUnsupported = Result(900);
 
 struct Allocation {
@@ -109,7 +115,7 @@ public:
   std::vector<FakeLaunch> endCapture(Stream stream) override {
     Held held(lock);
     stream->capturing = false;
-    return std::move(stream->captured);
+    return std::exchange(stream->captured, {}).launches;
   }
   void reset() override {
     Held held(lock);
@@ -144,6 +150,17 @@ public:
   bool anyCapture() {
     return std::any_of(streams.begin(), streams.end(),
                        [](const StreamHandle &s) { return s.capturing; });
+  }
+  /// Does `work` now, or whenever the graph that `stream` captures is launched.
+  static Result enqueue(Stream stream, std::function<Result()> work) {
+    if (!isCapturing(stream))
+      return work();
+    stream->captured.work.push_back(std::move(work));
+    return kSuccess;
+  }
+  /// The legacy streams are no handles.
+  static bool isCapturing(Stream stream) {
+    return reinterpret_cast<uintptr_t>(stream) > 2 && stream->capturing;
   }
   bool isStream(Stream stream) {
     return reinterpret_cast<uintptr_t>(stream) <= 2 ||
@@ -328,21 +345,70 @@ CU(cuStreamIsCapturing, Stream stream, int *state) {
     return kInvalidHandle;
   if (reinterpret_cast<uintptr_t>(stream) <= 1 && world().anyCapture())
     return Result(906); // implicit: the legacy stream would join the capture
-  *state = reinterpret_cast<uintptr_t>(stream) > 2 && stream->capturing;
+  *state = TheWorld::isCapturing(stream);
   return kSuccess;
 }
 CU(cuStreamSynchronize, Stream stream) {
   BEGIN("cuStreamSynchronize");
   if (!world().isStream(stream))
     return kInvalidHandle;
-  return reinterpret_cast<uintptr_t>(stream) > 2 && stream->capturing
-             ? kCaptureUnsupported
-             : kSuccess;
+  return TheWorld::isCapturing(stream) ? kCaptureUnsupported : kSuccess;
 }
 CU(cuCtxSynchronize) {
   BEGIN("cuCtxSynchronize");
   return world().anyCapture() ? kCaptureUnsupported : kSuccess;
 }
+
+// Graphs are what a capture queued, done in order.
+CU(cuStreamBeginCapture_v2, Stream stream, int mode) {
+  BEGIN("cuStreamBeginCapture_v2");
+  if (!world().isStream(stream) || mode < 0 || mode > 2)
+    return kInvalidValue;
+  if (reinterpret_cast<uintptr_t>(stream) <= 2)
+    return kCaptureUnsupported;
+  if (stream->capturing)
+    return kIllegalState;
+  world().beginCapture(stream);
+  return kSuccess;
+}
+CU(cuStreamEndCapture, Stream stream, GraphHandle **graph) {
+  BEGIN("cuStreamEndCapture");
+  if (!world().isStream(stream) || !TheWorld::isCapturing(stream))
+    return kIllegalState;
+  stream->capturing = false;
+  *graph = new GraphHandle(std::exchange(stream->captured, {}));
+  return kSuccess;
+}
+CU(cuGraphInstantiateWithFlags, GraphHandle **executable, GraphHandle *graph,
+   unsigned long long flags) {
+  BEGIN("cuGraphInstantiateWithFlags");
+  if (flags != 0)
+    return kInvalidValue;
+  *executable = new GraphHandle(*graph);
+  return kSuccess;
+}
+CU(cuGraphLaunch, GraphHandle *executable, Stream stream) {
+  BEGIN("cuGraphLaunch");
+  if (!world().isStream(stream))
+    return kInvalidHandle;
+  if (TheWorld::isCapturing(stream))
+    return kCaptureUnsupported;
+  for (const std::function<Result()> &work : executable->work)
+    if (Result result = work(); result != kSuccess)
+      return result;
+  return kSuccess;
+}
+CU(cuGraphDestroy, GraphHandle *graph) {
+  BEGIN("cuGraphDestroy");
+  delete graph;
+  return kSuccess;
+}
+CU(cuGraphExecDestroy, GraphHandle *executable) {
+  BEGIN("cuGraphExecDestroy");
+  delete executable;
+  return kSuccess;
+}
+
 CU(cuEventCreate, double **event, unsigned flags) {
   BEGIN("cuEventCreate");
   *event = new double(0);
@@ -426,15 +492,17 @@ CU(cuMemsetD8_v2, Address to, unsigned char value, size_t bytes) {
 }
 CU(cuMemcpyAsync, Address to, Address from, size_t bytes, Stream stream) {
   BEGIN("cuMemcpyAsync");
-  return copy(to, from, bytes);
+  return TheWorld::enqueue(stream, [=] { return copy(to, from, bytes); });
 }
 CU(cuMemsetD8Async, Address to, unsigned char value, size_t bytes,
    Stream stream) {
   BEGIN("cuMemsetD8Async");
   if (!isDeviceRange(to, bytes))
     return kInvalidValue;
-  memset(reinterpret_cast<void *>(to), value, bytes);
-  return kSuccess;
+  return TheWorld::enqueue(stream, [=] {
+    memset(reinterpret_cast<void *>(to), value, bytes);
+    return kSuccess;
+  });
 }
 CU(cuPointerGetAttributes, unsigned count, PointerAttribute *attributes,
    void **values, Address address) {
@@ -602,7 +670,7 @@ CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
   if (!w.isStream(stream) || !w.isOf(stream, context) ||
       !kernel->library->loaded)
     return kInvalidHandle;
-  bool capturing = reinterpret_cast<uintptr_t>(stream) > 2 && stream->capturing;
+  bool capturing = TheWorld::isCapturing(stream);
   if (capturing && !kernel->loadedIn.count(context))
     return kCaptureUnsupported; // would be loaded now
   if (gridX < 1 || gridX > 0x7fffffffu || gridY != 1 || gridZ != 1 ||
@@ -624,10 +692,11 @@ CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
     auto *bytes = static_cast<const char *>(parameters[i]);
     launch.parameters.emplace_back(bytes, bytes + sizes[i]);
   }
-  if (capturing) {
-    stream->captured.push_back(std::move(launch));
-    return kSuccess;
-  }
-  w.launches.push_back(launch);
-  return w.work ? static_cast<Result>(w.work(launch)) : kSuccess;
+  if (capturing)
+    stream->captured.launches.push_back(launch);
+  return TheWorld::enqueue(stream, [launch]() -> Result {
+    TheWorld &w = world();
+    w.launches.push_back(launch);
+    return w.work ? static_cast<Result>(w.work(launch)) : kSuccess;
+  });
 }
