@@ -5,8 +5,9 @@
 //
 // Tiles count (batch entry, head, rows), rows fastest; the last tile of the
 // rows comes first, so that under a causal mask the longest does. A packed
-// tile covers token rows [u * rows, (u + 1) * rows) and is visited once a
-// document it meets; the first is found by binary search in cu_q. Entries are
+// tile covers token rows [u * rows, (u + 1) * rows), or fewer where documents
+// have few, and is visited once a document it meets; the first is found by
+// binary search in cu_q. Entries are
 // clamped to the tokens where they are used; emitCheckDocuments looks at all of
 // them and reports a bad one.
 //
@@ -33,9 +34,25 @@ Value WalkEmitter::sharingHeads(Value slots) {
   return e.select(shared, group, e.c(1));
 }
 
+WalkEmitter::RowTiles WalkEmitter::rowTiles(Value slots) {
+  Value nq = tensorSlot(slots, fold.getQuery(), 3);
+  RowTiles tiles = {e.c(schedule.getRows()), e.ceilDiv(nq, schedule.getRows())};
+  if (!fold.getCuQuery())
+    return tiles;
+  // Documents of a tile are visited one after the other: where each has few
+  // rows, tiles that have no more than those run side by side.
+  Value documents = e.add(tensorSlot(slots, fold.getCuQuery(), 1), -1);
+  for (int64_t few : {4, 1}) {
+    Value isFew = e.le(nq, e.mul(documents, few));
+    tiles.rows = e.select(isFew, e.c(few), tiles.rows);
+    tiles.count = e.select(isFew, e.ceilDiv(nq, few), tiles.count);
+  }
+  return tiles;
+}
+
 Value WalkEmitter::tileCount(Value slots) {
   Value query = fold.getQuery();
-  Value tiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
+  Value tiles = rowTiles(slots).count;
   Value pack = packFactor(slots);
   Value heads = e.udiv(tensorSlot(slots, query, 2), e.max(pack, e.c(1)));
   return e.mul(e.mul(tensorSlot(slots, query, 1), heads), tiles);
@@ -46,11 +63,11 @@ WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
   Value query = fold.getQuery();
   Value held = e.max(pack, e.c(1));
   Value heads = e.udiv(tensorSlot(slots, query, 2), held);
-  Value rowTiles = e.ceilDiv(tensorSlot(slots, query, 3), schedule.getRows());
-  Value outer = e.udiv(tile, rowTiles);
-  Value rowTile = e.sub(e.add(rowTiles, -1), e.urem(tile, rowTiles));
+  RowTiles tiles = rowTiles(slots);
+  Value outer = e.udiv(tile, tiles.count);
+  Value rowTile = e.sub(e.add(tiles.count, -1), e.urem(tile, tiles.count));
   return {e.udiv(outer, heads), e.mul(e.urem(outer, heads), held),
-          e.mul(rowTile, schedule.getRows())};
+          e.mul(rowTile, tiles.rows)};
 }
 
 void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
@@ -66,7 +83,7 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
   setFrame(scratch, kPack, pack);
   setFrame(scratch, kHeld, e.mul(pack, nq));
-  Value rowEnd = e.min(nq, e.add(row0, schedule.getRows()));
+  Value rowEnd = e.min(nq, e.add(row0, rowTiles(slots).rows));
 
   auto place = [&](Value document, Value first, Value rows, Value docQ,
                    Value queryBase, llvm::function_ref<Value(size_t)> keyBase,

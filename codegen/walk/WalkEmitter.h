@@ -103,6 +103,10 @@ protected:
   // Tiles.cpp
   /// Query heads of a key head, if none of them has a graph of its own; else 1.
   Value sharingHeads(Value slots);
+  struct RowTiles {
+    Value rows, count; ///< rows of a tile, tiles of the rows of a head
+  };
+  RowTiles rowTiles(Value slots);
   Value tileCount(Value slots);
   struct TilePlace {
     Value batch, head, row0;
