@@ -7,8 +7,8 @@
 // includes that instead.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FILIGREE_EXAMPLES_EMBED_CUDA_DRIVER_H
-#define FILIGREE_EXAMPLES_EMBED_CUDA_DRIVER_H
+#ifndef FILIGREE_EXAMPLES_18_EMBED_CUDA_DRIVER_H
+#define FILIGREE_EXAMPLES_18_EMBED_CUDA_DRIVER_H
 
 #include <cstddef>
 #include <cstdlib>
@@ -85,4 +85,4 @@ private:
   void *handle; // stays mapped: the driver's threads outlive us
 };
 
-#endif // FILIGREE_EXAMPLES_EMBED_CUDA_DRIVER_H
+#endif // FILIGREE_EXAMPLES_18_EMBED_CUDA_DRIVER_H
