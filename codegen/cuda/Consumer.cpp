@@ -45,6 +45,19 @@ Values HopperKernel::emitProduct(ValueRange o, ValueRange probabilities,
                           p.descriptor(v, keys * 128, 1024), steps);
 }
 
+/// 2^(c before + shift), 0 where `before` is -inf: what the sums of a row are
+/// multiplied with when its largest score moves on. By the shift of weights
+/// before, which is rounded too, or by the score: as right either way, but the
+/// one leaves ptxas a schedule that is 3 % faster with two warpgroups, the
+/// other one that is 6 % faster with three (test/bench/NOTES.md).
+Value HopperKernel::emitAlpha(Value before, Value shift) {
+  if (warpgroups > 2)
+    return p.ex2(p.fma(before, p.cf(logitFactor), shift));
+  Value none = p.isValue(before, -std::numeric_limits<float>::infinity());
+  Value change = p.fsub(shift, emitShift(before));
+  return p.select(none, p.cf(0.0f), p.ex2(change));
+}
+
 //===----------------------------------------------------------------------===//
 // The loop
 //===----------------------------------------------------------------------===//
@@ -78,13 +91,14 @@ void HopperKernel::emitConsumer() {
   };
   ValueRange before = begin(tiles.getBefore());
   p.barrierWait(address(barrier(kQueryFull)), p.bitAnd(before[0], 1));
-  Value word = p.loadShared(e.i64(), address(offTile));
+  Value word = p.loadShared(e.i64(), tileWordsAt(before[0]));
   Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
                                      word, e.c(-1));
   scf::ConditionOp::create(builder, e.loc, more, before);
 
   ValueRange counts = begin(tiles.getAfter());
   Value pass = counts[0];
+  tileAt = tileWordsAt(pass);
   Stage first = stageOf(counts[1]);
   p.barrierWait(address(keyFull(), first.index, 8), first.parity);
   readChunk(first.index);
@@ -100,6 +114,8 @@ void HopperKernel::emitConsumer() {
     OpBuilder::InsertionGuard inner(builder);
     builder.setInsertionPointToStart(some.elseBlock());
     release(keyEmpty(), first.index);
+    if (ownOutput())
+      release(barrier(kQueryEmpty), p.c(0));
     Values none(oCount, p.cf(0.0f));
     Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
     none.append({minusInf, minusInf, p.cf(0.0f), p.cf(0.0f)});
@@ -113,12 +129,11 @@ void HopperKernel::emitConsumer() {
     s = p.wgmmaWait(0, s, {});
     release(keyEmpty(), first.index);
     s = emitLogits(s, /*masked=*/true);
-    Values weights;
-    auto [top, sums] = emitSoftmax(s, {}, weights);
+    Weights begun = emitSoftmax(s, {});
     Values state(oCount, p.cf(0.0f));
-    llvm::append_range(state, packWeights(weights));
-    llvm::append_range(state, top);
-    llvm::append_range(state, sums);
+    llvm::append_range(state, packWeights(begun.weights));
+    llvm::append_range(state, begun.top);
+    llvm::append_range(state, begun.sums);
     auto nextChunk = [&](Value number) {
       Stage stage = stageOf(number);
       p.barrierWait(address(keyFull(), stage.index, 8), stage.parity);
@@ -156,11 +171,11 @@ void HopperKernel::emitConsumer() {
       s = p.wgmmaWait(1, s, {});
       release(keyEmpty(), k.index);
       s = emitLogits(s, masked);
-      auto [nextTop, nextSums] = emitSoftmax(s, m, weights);
+      Weights folded = emitSoftmax(s, m);
       Values alpha, nextL;
       for (int row = 0; row < 2; ++row) {
-        alpha.push_back(emitAlpha(m[row], nextTop[row]));
-        nextL.push_back(p.fma(l[row], alpha[row], nextSums[row]));
+        alpha.push_back(emitAlpha(m[row], folded.shift[row]));
+        nextL.push_back(p.fma(l[row], alpha[row], folded.sums[row]));
       }
       Value next = p.add(keysUsed, 1);
       nextChunk(next);
@@ -169,8 +184,8 @@ void HopperKernel::emitConsumer() {
       for (size_t x = 0; x < o.size(); ++x)
         o[x] = p.fmul(o[x], alpha[rowOf(x)]);
       Values after(o);
-      llvm::append_range(after, packWeights(weights));
-      llvm::append_range(after, nextTop);
+      llvm::append_range(after, packWeights(folded.weights));
+      llvm::append_range(after, folded.top);
       llvm::append_range(after, nextL);
       after.append(
           {next, p.add(valuesUsed, 1), chunkKey, chunkCount, chunkCode});
@@ -211,6 +226,8 @@ void HopperKernel::emitConsumer() {
     Value keysUsed = done[oCount + pCount + 4];
     Value valuesUsed = done[oCount + pCount + 5];
     release(keyEmpty(), stageOf(keysUsed).index);
+    if (ownOutput())
+      release(barrier(kQueryEmpty), p.c(0));
     Stage v = stageOf(valuesUsed);
     p.barrierWait(address(valueFull(), v.index, 8), v.parity);
     Values both(done.take_front(oCount + pCount));
@@ -230,7 +247,8 @@ void HopperKernel::emitConsumer() {
   state.m.assign(result.begin() + oCount, result.begin() + oCount + 2);
   state.l.assign(result.begin() + oCount + 2, result.begin() + oCount + 4);
   emitEpilogue(state);
-  release(barrier(kQueryEmpty), p.c(0));
+  if (!ownOutput())
+    release(barrier(kQueryEmpty), p.c(0));
   scf::YieldOp::create(
       builder, e.loc,
       ValueRange{p.add(pass, 1), result[oCount + 4], result[oCount + 5]});

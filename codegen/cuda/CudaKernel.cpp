@@ -66,7 +66,7 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
     return offset;
   };
   offWalk = take(layout.bytes);
-  offTile = take(tileBytes());
+  offTile = take(2 * tileBytes());
   offPending = take(kEntries * tileBytes());
   at = llvm::alignTo(at, 16);
   offEntries = take(kEntries * 16);
@@ -188,6 +188,7 @@ CudaEntryPoints CudaKernel::emitDevice() {
     p.fenceProxy();
   p.syncBlock();
   lane = p.bitAnd(thread, 31);
+  tileAt = address(offTile);
   emitRoles(thread, warpOfBlock);
   LLVM::ReturnOp::create(builder, e.loc, ValueRange());
   return entries;

@@ -56,8 +56,8 @@ protected:
   virtual void emitRoles(Value thread, Value warpOfBlock) = 0;
   /// Whether keys in pages can be loaded.
   virtual bool loadsPages() const { return false; }
-  /// After the last read of Q's tile, before it is loaded anew.
-  virtual void emitReleaseQuery() {}
+  /// After the last use of the output's place in shared memory.
+  virtual void emitReleaseOutput() {}
 
   // CudaKernel.cpp
   mlir::LogicalResult refuse(const llvm::Twine &expected,
@@ -70,7 +70,7 @@ protected:
     return p.add(address(offset), p.mul(stage, stride));
   }
   Value tileWord(int64_t word) {
-    return p.loadShared(e.i64(), address(offTile + 8 * word));
+    return p.loadShared(e.i64(), p.add(tileAt, int32_t(8 * word)));
   }
   struct Stage {
     Value index, parity;
@@ -97,9 +97,12 @@ protected:
   Values emitLogits(Values s, bool masked);
   Values emitOn(Values s, size_t stream, int caseIndex, bool edge);
   Value emitShift(Value m);
-  Value emitAlpha(Value before, Value after);
-  std::pair<Values, Values> emitSoftmax(ValueRange s, ValueRange top,
-                                        Values &weights);
+  struct Weights {
+    Values weights;
+    Values top, shift; ///< of each row
+    Values sums;       ///< of this thread's weights
+  };
+  Weights emitSoftmax(ValueRange s, ValueRange top);
   Values packWeights(ValueRange weights);
 
   // Epilogue.cpp
@@ -116,8 +119,13 @@ protected:
   int32_t keyChunks, valueChunks; ///< of 64 elements
 
   // Bytes into dynamic shared memory.
-  int32_t offQuery = 0, offWalk, offTile, offPending, offEntries, offPosted;
+  int32_t offQuery = 0, offOutput = 0; ///< the same place, or its own
+  int32_t offWalk, offTile, offPending, offEntries, offPosted;
   int32_t sharedBytes;
+  /// Words of two tiles: while one is stored the next begins.
+  Value tileWordsAt(Value pass) {
+    return address(offTile, p.bitAnd(pass, 1), tileBytes());
+  }
   /// Entries between the walker and the loads, and their barriers.
   static constexpr int32_t kEntries = 8;
   int32_t offEntryFull, offEntryEmpty;
@@ -137,6 +145,7 @@ protected:
   Value units;     ///< i64
   Value lane;      ///< i32
   // Of a warp that computes.
+  Value tileAt;                ///< i32: words of the tile at hand
   Value warp, group;           ///< i32; warp of its four, and which four
   Value rowInTile, columnPair; ///< of accumulator element 0
   Value chunkKey, chunkCount, chunkCode; ///< the chunk at hand

@@ -45,9 +45,10 @@ void CudaKernel::emitEpilogue(const State &state) {
   }
 
   // Q is read no more once every warp of the group has come here.
-  p.syncNamed(p.add(group, 1), 128);
+  if (offOutput == offQuery)
+    p.syncNamed(p.add(group, 1), 128);
   Value warpRow = p.add(p.mul(group, 64), p.mul(warp, 16));
-  Value warpAt = p.add(address(offQuery), p.mul(warpRow, 128));
+  Value warpAt = p.add(address(offOutput), p.mul(warpRow, 128));
   Value swizzle = p.bitAnd(lane, 7);
   // Row of the lane among the 16, by halves of 8, for stmatrix.
   Value laneRow = p.bitAnd(lane, 15);
@@ -90,6 +91,6 @@ void CudaKernel::emitEpilogue(const State &state) {
       LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
     });
   }
-  emitReleaseQuery();
+  emitReleaseOutput();
   p.syncWarp();
 }

@@ -33,11 +33,21 @@ LogicalResult HopperKernel::verify() {
 
 void HopperKernel::layOutShared() {
   int32_t query = rows * kRowBytes * std::max(keyChunks, valueChunks);
+  int32_t output = rows * kRowBytes * valueChunks;
   offKeys = query;
   offValues = offKeys + stages * keyBytes;
-  offChunk = layOutWalker(offValues + stages * valueBytes);
-  offBarriers = offChunk + stages * kChunkBytes;
-  sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
+  auto layOutFrom = [&](int32_t at) {
+    offChunk = layOutWalker(at);
+    offBarriers = offChunk + stages * kChunkBytes;
+    sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
+  };
+  int32_t end = offValues + stages * valueBytes;
+  layOutFrom(end + output);
+  offOutput = end;
+  if (sharedBytes <= cuda.sharedBytes)
+    return;
+  layOutFrom(end);
+  offOutput = offQuery;
 }
 
 SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {

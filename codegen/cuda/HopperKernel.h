@@ -18,7 +18,8 @@
 //         wait for S; arrive kEmpty; edge, mask, row maxima, P_i = exp2
 //         wait for O; arrive vEmpty; O *= alpha
 //       wait vFull; O += P V_last; wait; arrive vEmpty
-//       l; log-sum-exp; O / l -> smem of Q -> memory; arrive qEmpty
+//       l; log-sum-exp; O / l -> smem -> memory
+//       arrive qEmpty: after the last S if O has a place beside Q
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CUDA_HOPPERKERNEL_H
@@ -44,7 +45,12 @@ private:
   void emitRoles(Value thread, Value warpOfBlock) override;
   bool loadsPages() const override { return true; }
   /// The copy engine writes the next Q where rows of O lay.
-  void emitReleaseQuery() override { p.fenceProxy(); }
+  void emitReleaseOutput() override {
+    if (!ownOutput())
+      p.fenceProxy();
+  }
+  /// O has a place beside Q, so that the next Q is loaded while O is stored.
+  bool ownOutput() const { return offOutput != offQuery; }
   Stage stageOf(Value number) { return CudaKernel::stageOf(number, stages); }
 
   // Loader.cpp
@@ -60,6 +66,7 @@ private:
 
   // Consumer.cpp
   void emitConsumer();
+  Value emitAlpha(Value before, Value shift);
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);
 

@@ -7,13 +7,17 @@
 // accelerator.
 //
 //   loader:  until quit, for each entry:
-//              begin: wait qEmpty; Q -> smem; copy the tile's words; qFull
+//              begin: Q -> L2
 //              chunk: wait kEmpty; chunk words; K -> smem, kFull
+//                     first: Q
 //                     V of the chunk before: wait vEmpty; V -> smem, vFull
 //              end:   wait kEmpty; chunk words = end; kFull; the last V
+//                     no chunk before: Q
+//   Q:       wait qEmpty; Q -> smem; copy the tile's words; qFull
 //
-// A chunk's values follow the next chunk's keys: their stage is the later one
-// to come free, and keys should not wait for it.
+// Q has one place, free when the tile before is stored; the first keys of a
+// tile need not wait for that. A chunk's values follow the next chunk's keys:
+// their stage is the later one to come free, and keys should not wait for it.
 //
 // Of keys in pages, a copy takes those of a chunk that lie in one page. Pages
 // are looked up here again: the walker has seen that those of the n keys of a
@@ -81,10 +85,11 @@ void HopperKernel::emitLoader() {
     kHead,
     kBatch,
     kDocument,
+    kBegun, // the entry that began a tile whose Q is not loaded, or -1
     kCounts
   };
   Values begin(kCounts, zero);
-  begin[kRow] = p.c(-1);
+  begin[kRow] = begin[kBegun] = p.c(-1);
   auto loop = scf::WhileOp::create(builder, e.loc,
                                    SmallVector<Type>(kCounts, i32), begin);
   OpBuilder::InsertionGuard guard(builder);
@@ -108,43 +113,58 @@ void HopperKernel::emitLoader() {
   Value n = p.loadShared(i32, p.add(words, 4));
   code = p.loadShared(i32, p.add(words, 8));
   Value key = p.loadShared(i32, p.add(words, 12));
-  auto taken = [&] { p.barrierArrive(address(offEntryEmpty, entry.index, 8)); };
+  auto taken = [&](Value index) {
+    p.barrierArrive(address(offEntryEmpty, index, 8));
+  };
+  struct Place {
+    Value row, head, batch;
+  };
+  auto placeOf = [&](Value tile) -> Place {
+    auto word = [&](int64_t number) {
+      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * number)));
+    };
+    return {p.add(word(walk::kRow0), word(walk::kQueryBase)), word(walk::kHead),
+            word(walk::kBatch)};
+  };
+  auto loadQuery = [&](Value index) {
+    Value tile = address(offPending, index, tileBytes());
+    Place at = placeOf(tile);
+    Value full = address(barrier(kQueryFull));
+    p.barrierWait(address(barrier(kQueryEmpty)),
+                  p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
+    // Bytes are expected before they can arrive, and this thread arrives last.
+    p.barrierExpectOnly(full, rows * 128 * keyChunks);
+    emitLoad(full, address(offQuery), rows, keyChunks, mapPointers[0], at.row,
+             at.head, at.batch);
+    Value words = tileWordsAt(state[kPass]);
+    for (int64_t k = 0; k < tileWords(); ++k)
+      p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),
+                    p.add(words, 8 * k));
+    p.barrierArrive(full);
+    taken(index);
+  };
 
   auto kind =
       scf::IfOp::create(builder, e.loc, types, p.eq(code, p.c(kBegin)), true);
   builder.setInsertionPointToStart(kind.thenBlock());
   {
     Value tile = address(offPending, entry.index, tileBytes());
-    auto tileWord = [&](int64_t word) {
-      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * word)));
-    };
-    Value full = address(barrier(kQueryFull));
-    p.barrierWait(address(barrier(kQueryEmpty)),
-                  p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
-    // Bytes are expected before they can arrive, and this thread arrives last.
-    p.barrierExpectOnly(full, rows * 128 * keyChunks);
-    Value batch = tileWord(walk::kBatch);
-    emitLoad(full, address(offQuery), rows, keyChunks, mapPointers[0],
-             p.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase)),
-             tileWord(walk::kHead), batch);
-    for (int64_t k = 0; k < tileWords(); ++k)
-      p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),
-                    address(offTile + 8 * k));
-    p.barrierArrive(full);
-    Value head = tileWord(walk::kKvHead);
-    Value document = tileWord(walk::kDocument);
-    taken();
+    Place at = placeOf(tile);
+    for (int32_t k = 0; k < keyChunks; ++k)
+      p.prefetchTile(mapPointers[0], {p.c(64 * k), at.row, at.head, at.batch});
     Values next(state);
     next[kNumber] = p.add(state[kNumber], 1);
-    next[kPass] = p.add(state[kPass], 1);
-    next[kHead] = head;
-    next[kBatch] = batch;
-    next[kDocument] = document;
+    next[kHead] =
+        p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * walk::kKvHead)));
+    next[kBatch] = at.batch;
+    next[kDocument] =
+        p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * walk::kDocument)));
+    next[kBegun] = entry.index;
     scf::YieldOp::create(builder, e.loc, next);
   }
   builder.setInsertionPointToStart(kind.elseBlock());
   {
-    taken();
+    taken(entry.index);
     Stage k = stageOf(state[kKey]);
     waitEmpty(keyEmpty(), k);
     Value chunk = address(offChunk, k.index, 16);
@@ -161,6 +181,8 @@ void HopperKernel::emitLoader() {
                        mapOf(code, 0),
                        {row, n, state[kHead], state[kBatch], state[kDocument]});
         });
+    Value begun = p.lt(p.c(-1), state[kBegun]);
+    e.ifThen(begun, [&] { loadQuery(state[kBegun]); });
     Value pending = p.lt(p.c(-1), state[kRow]);
     e.ifThen(pending, [&] {
       Stage v = stageOf(state[kValue]);
@@ -177,6 +199,9 @@ void HopperKernel::emitLoader() {
     next[kKey] = p.add(state[kKey], 1);
     Value one = p.select(pending, p.c(1), zero);
     next[kValue] = arith::AddIOp::create(builder, e.loc, state[kValue], one);
+    next[kPass] = arith::AddIOp::create(builder, e.loc, state[kPass],
+                                        p.select(begun, p.c(1), zero));
+    next[kBegun] = p.c(-1);
     next[kRow] = p.select(isEnd, p.c(-1), row);
     next[kCount] = n;
     next[kCode] = code;
@@ -188,6 +213,6 @@ void HopperKernel::emitLoader() {
   builder.setInsertionPointAfter(loop);
   p.barrierWait(address(barrier(kQueryEmpty)),
                 p.bitXor(p.bitAnd(loop.getResult(kPass), 1), p.c(1)));
-  p.storeShared(e.c(-1), address(offTile));
+  p.storeShared(e.c(-1), tileWordsAt(loop.getResult(kPass)));
   p.barrierArrive(address(barrier(kQueryFull)));
 }

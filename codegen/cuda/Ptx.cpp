@@ -238,6 +238,18 @@ void Ptx::loadTile(Value shared, Value map, ArrayRef<Value> coordinates,
           list + "}], [$2];",
       {}, {}, operands);
 }
+
+void Ptx::prefetchTile(Value map, ArrayRef<Value> coordinates) {
+  Values operands = {map};
+  std::string list;
+  for (Value coordinate : coordinates) {
+    list += (list.empty() ? "$" : ", $") + std::to_string(operands.size());
+    operands.push_back(coordinate);
+  }
+  ptx("cp.async.bulk.prefetch.tensor." + Twine(coordinates.size()) +
+          "d.L2.global.tile [$0, {" + list + "}];",
+      {}, {}, operands);
+}
 void Ptx::fenceProxy() { ptx("fence.proxy.async.shared::cta;", {}, {}, {}); }
 
 //===----------------------------------------------------------------------===//

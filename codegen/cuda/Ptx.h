@@ -83,6 +83,8 @@ public:
   void prefetchMap(Value map);
   void loadTile(Value shared, Value map, llvm::ArrayRef<Value> coordinates,
                 Value barrier);
+  /// Brings what loadTile would load into the second-level cache.
+  void prefetchTile(Value map, llvm::ArrayRef<Value> coordinates);
   void fenceProxy();
 
   // wgmma m64nNk16.

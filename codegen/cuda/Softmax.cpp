@@ -106,21 +106,10 @@ Value CudaKernel::emitShift(Value m) {
   return p.fmul(p.select(none, p.cf(0.0f), m), p.cf(-logitFactor));
 }
 
-/// 2^(c (before - after)), by the shifts that weights were computed with, which
-/// are rounded; 0 where `before` is -inf.
-Value CudaKernel::emitAlpha(Value before, Value after) {
-  Value none = p.isValue(before, -std::numeric_limits<float>::infinity());
-  Value change = p.fsub(emitShift(after), emitShift(before));
-  return p.select(none, p.cf(0.0f), p.ex2(change));
-}
-
 /// Row maxima of `s` and `top`; weights = 2^(c (s - max)), 0 where max is -inf.
-/// Returns the maxima and the sums of this thread's weights.
-std::pair<Values, Values> CudaKernel::emitSoftmax(ValueRange s, ValueRange top,
-                                                  Values &weights) {
-  Values best, sums;
+CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
+  Weights result;
   Value factor = p.cf(logitFactor);
-  Values shift;
   for (int row = 0; row < 2; ++row) {
     // Two chains a row: one would wait for itself.
     Value chains[2];
@@ -134,22 +123,22 @@ std::pair<Values, Values> CudaKernel::emitSoftmax(ValueRange s, ValueRange top,
     m = p.fmax(m, p.shuffleXor(m, 2));
     if (!top.empty())
       m = p.fmax(m, top[row]);
-    best.push_back(m);
-    shift.push_back(emitShift(m));
+    result.top.push_back(m);
+    result.shift.push_back(emitShift(m));
   }
-  weights.clear();
   for (size_t k = 0; k < s.size(); ++k)
-    weights.push_back(p.ex2(p.fma(s[k], factor, shift[rowOf(k)])));
+    result.weights.push_back(
+        p.ex2(p.fma(s[k], factor, result.shift[rowOf(k)])));
   for (int row = 0; row < 2; ++row) {
     Value chains[2];
     for (size_t k = 0; k < s.size(); ++k)
       if (rowOf(k) == row) {
         Value &chain = chains[k % 2];
-        chain = chain ? p.fadd(chain, weights[k]) : weights[k];
+        chain = chain ? p.fadd(chain, result.weights[k]) : result.weights[k];
       }
-    sums.push_back(p.fadd(chains[0], chains[1]));
+    result.sums.push_back(p.fadd(chains[0], chains[1]));
   }
-  return {best, sums};
+  return result;
 }
 
 Values CudaKernel::packWeights(ValueRange weights) {
