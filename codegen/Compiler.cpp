@@ -134,10 +134,11 @@ static ObjectBytes hostObject(ModuleOp host,
                 : ObjectBytes();
 }
 
-/// Adds to `result` what the runtime needs to know of the code, and `image`.
+/// Adds to `result` what the runtime needs to know of the code, `image` and, of
+/// a target that later chips understand, `ptx`.
 static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
                                  CudaModules &modules, StringRef image,
-                                 CompiledPattern &result) {
+                                 StringRef ptx, CompiledPattern &result) {
   const cuda::CudaEntryPoints &entries = modules.entries;
   ObjectBytes object = hostObject(*modules.host, entries);
   if (object.empty())
@@ -150,6 +151,8 @@ static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
   code.arch = target.arch;
   code.archFlags = target.exact ? FIL_ABI_CUDA_EXACT : 0;
   code.image = image.str();
+  if (!target.exact)
+    code.ptx = ptx.str();
   code.workspaceBytes = entries.workspaceBytes;
   CudaLaunch launch;
   launch.function = entries.function;
@@ -190,7 +193,7 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                        half >= kLeastChunk ? &spills : nullptr);
     if (succeeded(image))
       return addCudaCode(*lowered, target, *modules,
-                         StringRef(image->data(), image->size()), result);
+                         StringRef(image->data(), image->size()), *ptx, result);
     if (!spills)
       return failure();
     mostChunk = half;
@@ -202,7 +205,7 @@ filigree::compileCudaSizes(ModuleOp kernels, const CudaTarget &target) {
   FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
   CompiledPattern result;
   if (failed(modules) ||
-      failed(addCudaCode(kernels, target, *modules, "sizes only", result)))
+      failed(addCudaCode(kernels, target, *modules, "sizes only", "", result)))
     return failure();
   return result;
 }

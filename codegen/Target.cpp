@@ -41,14 +41,43 @@ static constexpr CudaTile kHopperTiles[] = {
 static constexpr CudaRegisters kHopperRegisters[] = {
     {56, 224}, {56, 224}, {56, 152}};
 
+// With 32 rows a warp reads keys and values from shared memory half as often as
+// with 16, where reading would take as long as multiplying; sums of more than
+// 128 dimensions have no room for that. Then scores take what registers are
+// left.
+static constexpr CudaTile kAmpereTiles[] = {{128, 128, 128, 64, 64},
+                                            {256, 256, 64, 32, 32}};
+
 static constexpr CudaTarget kCudaTargets[] = {
+    // Shared memory is that of an RTX or L40; the A100 has 163 KiB.
+    {"sm_80",
+     80,
+     false,
+     "sm_80",
+     "+ptx78",
+     /*warpgroups=*/false,
+     /*storeMatrix=*/false,
+     /*ctas=*/2,
+     /*groupWarps=*/4,
+     /*groupRows=*/64,
+     /*groupTimes=*/2,
+     /*loadWarps=*/0,
+     {},
+     kAmpereTiles,
+     /*mostStages=*/2,
+     99 * 1024,
+     {"A100", 108, 1.41, 2048, 16, 2039}},
     {"sm_90a",
      90,
      true,
      "sm_90a",
      "+ptx87",
+     /*warpgroups=*/true,
+     /*storeMatrix=*/true,
+     /*ctas=*/1,
      /*groupWarps=*/4,
      /*groupRows=*/64,
+     /*groupTimes=*/1,
      /*loadWarps=*/4,
      kHopperRegisters,
      kHopperTiles,

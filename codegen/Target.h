@@ -58,9 +58,15 @@ struct CudaTarget {
   bool exact;               ///< runs on exactly that capability
   llvm::StringRef cpu;      ///< LLVM's -mcpu and ptxas' -arch
   llvm::StringRef features; ///< LLVM's -mattr: the PTX version
+  /// Wgmma, loads of whole tiles, registers that warps give each other; without
+  /// them, mma.sync and copies by the threads that compute.
+  bool warpgroups;
+  bool storeMatrix; ///< stmatrix
+  int ctas;         ///< that share a multiprocessor
   int groupWarps,
-      groupRows; ///< warps that multiply together, and rows of theirs
-  int loadWarps; ///< that walk and load for those that compute
+      groupRows;  ///< warps that multiply together, and rows of theirs
+  int groupTimes; ///< most times as many rows that they take
+  int loadWarps;  ///< that walk and load for those that compute
   /// By the number of groups that compute, from one; none: all keep those that
   /// they start with.
   llvm::ArrayRef<CudaRegisters> registers;

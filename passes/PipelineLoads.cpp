@@ -71,9 +71,9 @@ private:
       keyDim = std::max(keyDim, dimOf(stream.getKey()));
       valueDim = std::max(valueDim, dimOf(stream.getValue()));
     });
-    int64_t groups = kernel.getWarps()->getCompute() / cuda->groupWarps;
-    int64_t queries = groups * cuda->groupRows *
-                      std::max(rowBytes(keyDim), rowBytes(valueDim));
+    int64_t queries =
+        llvm::alignTo(kernel.getSchedule()->getRows(), cuda->groupRows) *
+        std::max(rowBytes(keyDim), rowBytes(valueDim));
     int64_t chunk = kernel.getSchedule()->getChunk();
     int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
     constexpr int64_t words = 48; // of a chunk, and its barriers

@@ -41,16 +41,20 @@ private:
       return signalPassFailure();
     }
     int64_t rows = kernel.getSchedule()->getRows();
-    int64_t groups = llvm::divideCeil(rows, int64_t(cuda->groupRows));
+    int64_t groups =
+        llvm::divideCeil(rows, int64_t(cuda->groupRows) * cuda->groupTimes);
     CudaRegisters registers = {0, 0};
     if (groups <= int64_t(cuda->registers.size()))
       registers = cuda->registers[groups - 1];
-    std::string reason = std::to_string(groups) +
-                         (groups == 1 ? " group" : " groups") + " of " +
-                         std::to_string(cuda->groupWarps) + " warps compute " +
-                         std::to_string(cuda->groupRows) + " rows each";
+    std::string reason =
+        std::to_string(groups) + (groups == 1 ? " group" : " groups") + " of " +
+        std::to_string(cuda->groupWarps) + " warps compute " +
+        std::to_string(
+            llvm::alignTo(llvm::divideCeil(rows, groups), cuda->groupRows)) +
+        " rows each";
     reason += registers.compute ? "; those that load give registers to them"
-                                : "; registers stay where they are";
+              : cuda->loadWarps ? "; registers stay where they are"
+                                : "; they walk and load, too";
     kernel.setWarpsAttr(tile::WarpsAttr::get(
         &getContext(), cuda->loadWarps, groups * cuda->groupWarps,
         registers.load, registers.compute,

@@ -76,6 +76,13 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
   return at;
 }
 
+void CudaKernel::emitEntryBarrierInit() {
+  for (int32_t k = 0; k < kEntries; ++k) {
+    p.barrierInit(address(offEntryFull + 8 * k), 1);
+    p.barrierInit(address(offEntryEmpty + 8 * k), 1);
+  }
+}
+
 LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
   MLIRContext *context = builder.getContext();
   OpBuilder::InsertionGuard guard(builder);
@@ -92,7 +99,8 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
   auto function = LLVM::LLVMFuncOp::create(builder, e.loc, name, type);
   function->setAttr("nvvm.kernel", builder.getUnitAttr());
   function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({threads()}));
-  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
+  function->setAttr("nvvm.minctasm",
+                    builder.getI32IntegerAttr(ctasPerMultiprocessor()));
   auto byValue = [&](unsigned index, Type value, int64_t align) {
     function.setArgAttr(index, "llvm.byval", TypeAttr::get(value));
     function.setArgAttr(index, "nvvm.grid_constant", builder.getUnitAttr());
@@ -155,7 +163,7 @@ CudaEntryPoints CudaKernel::emitDevice() {
   entries.function = named("kernel");
   entries.threads = threads();
   entries.sharedBytes = sharedBytes;
-  entries.ctasPerMultiprocessor = 1;
+  entries.ctasPerMultiprocessor = ctasPerMultiprocessor();
   entries.persistent = entries.zeroed = true; // tiles are drawn one by one
   entries.maps = maps;
   entries.units = named("units");
@@ -176,11 +184,6 @@ CudaEntryPoints CudaKernel::emitDevice() {
   Value warpOfBlock = p.broadcastLane0(p.shr(thread, 5));
   e.ifThen(p.eq(thread, p.c(0)), [&] {
     emitBarrierInit();
-    for (int32_t k = 0; k < kEntries; ++k) {
-      p.barrierInit(address(offEntryFull + 8 * k), 1);
-      p.barrierInit(address(offEntryEmpty + 8 * k), 1);
-    }
-    p.fenceBarrierInit();
     for (Value map : mapPointers)
       p.prefetchMap(map);
   });

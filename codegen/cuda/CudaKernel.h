@@ -4,12 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A CTA has a thread that walks (Walker.cpp), threads that load, and warps that
-// compute 16 rows of queries each. Between the walker and the loads is a ring
-// of entries, between the loads and the sums rings of stages; a chunk of keys
-// carries words (first key, number, case) beside its tile, so the warps that
-// compute know nothing of patterns but masks and edges (Softmax.cpp) and the
-// end of a row (Epilogue.cpp). How tiles are loaded and multiplied is the
-// chip's: HopperKernel.h.
+// compute 16 rows of queries at a time. Between the walk and the loads are
+// entries, between the loads and the sums stages; a chunk of keys has words
+// (first key, number, case) beside its tile, so the warps that compute know
+// nothing of patterns but masks and edges (Softmax.cpp) and the end of a row
+// (Epilogue.cpp). How tiles are loaded and multiplied is the chip's:
+// HopperKernel.h, AmpereKernel.h.
 //
 // Tiles in shared memory are blocks of 64 columns: a row of a block is 128
 // bytes, its pieces of 16 bytes swizzled by the row (piece ^ row % 8).
@@ -50,6 +50,8 @@ public:
 protected:
   // What a chip adds.
   virtual int32_t threads() const = 0;
+  /// That share a multiprocessor, and so its registers.
+  virtual int32_t ctasPerMultiprocessor() const { return 1; }
   virtual llvm::SmallVector<fil_abi_tensor_map> tensorMaps() { return {}; }
   virtual void emitBarrierInit() = 0;
   /// Who does what; `thread` (i32) of the block, `warpOfBlock` uniform.
@@ -58,6 +60,8 @@ protected:
   virtual bool loadsPages() const { return false; }
   /// After the last use of the output's place in shared memory.
   virtual void emitReleaseOutput() {}
+  /// Before rows of O lie where those of Q did: every warp that reads them has.
+  virtual void emitLastQueryRead() = 0;
 
   // CudaKernel.cpp
   mlir::LogicalResult refuse(const llvm::Twine &expected,
@@ -84,13 +88,19 @@ protected:
   /// Lays out what the walker needs from byte `at`, barriers apart; returns
   /// where it ends.
   int32_t layOutWalker(int32_t at);
+  /// Of the walker's ring.
+  void emitEntryBarrierInit();
 
   // Walker.cpp
-  mlir::func::FuncOp emitPost();
+  /// One more entry for those who load.
+  virtual mlir::func::FuncOp emitPost();
   mlir::func::FuncOp emitPostChunk(size_t s, int caseIndex);
   mlir::func::FuncOp emitPass();
   /// The whole life of the thread that walks.
   void emitWalker();
+  void emitFrameInit(Value scratch);
+  /// The number (i64) of the next tile, one more for every call.
+  Value emitDraw();
 
   // Softmax.cpp
   /// Edge of the chunk at hand, and its mask if it may need one.

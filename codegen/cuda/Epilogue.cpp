@@ -44,10 +44,9 @@ void CudaKernel::emitEpilogue(const State &state) {
     });
   }
 
-  // Q is read no more once every warp of the group has come here.
   if (offOutput == offQuery)
-    p.syncNamed(p.add(group, 1), 128);
-  Value warpRow = p.add(p.mul(group, 64), p.mul(warp, 16));
+    emitLastQueryRead();
+  Value warpRow = p.sub(rowInTile, p.shr(lane, 2));
   Value warpAt = p.add(address(offOutput), p.mul(warpRow, 128));
   Value swizzle = p.bitAnd(lane, 7);
   // Row of the lane among the 16, by halves of 8, for stmatrix.
@@ -63,6 +62,17 @@ void CudaKernel::emitEpilogue(const State &state) {
         registers.push_back(p.pack(outputType, p.fmul(state.o[k], inverse[row]),
                                    p.fmul(state.o[k + 1], inverse[row])));
       }
+    if (!cuda.storeMatrix) {
+      for (auto [k, word] : llvm::enumerate(registers)) {
+        int64_t x = g + int64_t(k) / 2;
+        Value place = p.mul(p.bitXor(p.c(x % 8), p.shr(lane, 2)), 16);
+        Value at = p.add(warpAt, p.add(p.mul(p.shr(lane, 2), 128), place));
+        at = p.add(at, p.mul(p.bitAnd(lane, 3), 4));
+        p.storeShared(word,
+                      p.add(at, int32_t(x / 8) * rows * 128 + 1024 * (k % 2)));
+      }
+      continue;
+    }
     Value column = p.add(p.shr(lane, 4), g % 8);
     Value at = p.add(laneAt, int32_t(g / 8) * rows * 128);
     p.storeMatrices(p.add(at, p.mul(p.bitXor(column, swizzle), 16)), registers);

@@ -77,6 +77,8 @@ void HopperKernel::emitBarrierInit() {
     p.barrierInit(address(valueFull() + 8 * s), 1);
     p.barrierInit(address(valueEmpty() + 8 * s), warps);
   }
+  emitEntryBarrierInit();
+  p.fenceBarrierInit();
 }
 
 void HopperKernel::emitRoles(Value thread, Value warpOfBlock) {

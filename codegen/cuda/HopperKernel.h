@@ -44,6 +44,7 @@ private:
   void emitBarrierInit() override;
   void emitRoles(Value thread, Value warpOfBlock) override;
   bool loadsPages() const override { return true; }
+  void emitLastQueryRead() override { p.syncNamed(p.add(group, 1), 128); }
   /// The copy engine writes the next Q where rows of O lay.
   void emitReleaseOutput() override {
     if (!ownOutput())

@@ -1,4 +1,4 @@
-//===- Ptx.cpp - the instructions of a Hopper kernel, one function each ---===//
+//===- Ptx.cpp - the instructions of a kernel, one function each ----------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -253,6 +253,43 @@ void Ptx::prefetchTile(Value map, ArrayRef<Value> coordinates) {
 void Ptx::fenceProxy() { ptx("fence.proxy.async.shared::cta;", {}, {}, {}); }
 
 //===----------------------------------------------------------------------===//
+// Copies of single threads, mma.sync
+//===----------------------------------------------------------------------===//
+
+void Ptx::copyPiece(Value shared, int32_t offset, Value global, Value bytes) {
+  ptx("cp.async.cg.shared.global [$0 + " + Twine(offset) + "], [$1], 16, $2;",
+      {}, {}, {shared, global, bytes});
+}
+void Ptx::waitCopies() { ptx("cp.async.wait_all;", {}, {}, {}); }
+
+/// "{$first, ..., $(first + count - 1)}".
+static std::string registerList(int64_t first, int64_t count) {
+  std::string text = "{";
+  for (int64_t k = 0; k < count; ++k)
+    text += (k ? ", $" : "$") + std::to_string(first + k);
+  return text + "}";
+}
+
+Values Ptx::loadMatrices(Value address, int32_t offset, int32_t count,
+                         bool transposed) {
+  return ptx(Twine("ldmatrix.sync.aligned.m8n8.x") + Twine(count) +
+                 (transposed ? ".trans" : "") + ".shared.b16 " +
+                 registerList(0, count) + ", [$" + Twine(count) + " + " +
+                 Twine(offset) + "];",
+             SmallVector<Type>(count, i32()), {}, {address});
+}
+Values Ptx::multiply(Type element, ValueRange sums, ValueRange a,
+                     ValueRange x) {
+  std::string type = element.isBF16() ? "bf16" : "f16";
+  Values inputs(a);
+  inputs.append(x.begin(), x.end());
+  return ptx("mma.sync.aligned.m16n8k16.row.col.f32." + type + "." + type +
+                 ".f32 " + registerList(0, 4) + ", " + registerList(8, 4) +
+                 ", " + registerList(12, 2) + ", " + registerList(0, 4) + ";",
+             SmallVector<Type>(4, f32()), sums, inputs);
+}
+
+//===----------------------------------------------------------------------===//
 // wgmma
 //===----------------------------------------------------------------------===//
 
@@ -273,14 +310,6 @@ void Ptx::wgmmaCommit() { ptx("wgmma.commit_group.sync.aligned;", {}, {}, {}); }
 Values Ptx::wgmmaWait(int32_t pending, ValueRange results, ValueRange kept) {
   return ptx("wgmma.wait_group.sync.aligned " + Twine(pending) + ";",
              SmallVector<Type>(results.getTypes()), results, kept);
-}
-
-/// "{$first, ..., $(first + count - 1)}".
-static std::string registerList(int64_t first, int64_t count) {
-  std::string text = "{";
-  for (int64_t k = 0; k < count; ++k)
-    text += (k ? ", $" : "$") + std::to_string(first + k);
-  return text + "}";
 }
 
 static std::string shapeOf(Type element, int32_t n) {

@@ -1,4 +1,4 @@
-//===- Ptx.h - the instructions of a Hopper kernel, one function each -----===//
+//===- Ptx.h - the instructions of a kernel, one function each ------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -86,6 +86,20 @@ public:
   /// Brings what loadTile would load into the second-level cache.
   void prefetchTile(Value map, llvm::ArrayRef<Value> coordinates);
   void fenceProxy();
+
+  // Copies of single threads, 16 bytes each.
+  /// To `shared` + `offset`; what is beyond the first `bytes` (0 to 16) of
+  /// `global` is zero and not read.
+  void copyPiece(Value shared, int32_t offset, Value global, Value bytes);
+  /// Until all copies that this thread has begun are complete.
+  void waitCopies();
+
+  // mma.sync m16n8k16.
+  /// 2 or 4 registers: matrices of 8 x 8 from the rows the lanes name.
+  Values loadMatrices(Value address, int32_t offset, int32_t count,
+                      bool transposed);
+  /// `sums` [16 x 8] += A [16 x 16] times B [16 x 8].
+  Values multiply(Type element, ValueRange sums, ValueRange a, ValueRange x);
 
   // wgmma m64nNk16.
   /// Descriptor of a tile with 128-byte swizzle at `address`.

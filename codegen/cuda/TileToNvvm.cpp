@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/TileToNvvm.h"
+#include "codegen/cuda/AmpereKernel.h"
 #include "codegen/cuda/HopperKernel.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -24,10 +25,15 @@ cuda::emitKernel(tile::KernelOp kernel, const CudaTarget &target,
   if (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline())
     return kernel.emitOpError("expected schedule, warps and pipeline before "
                               "code generation");
-  HopperKernel code(kernel, target, prefix, device);
-  if (failed(code.verify()))
+  auto kernelIn = [&](ModuleOp module) -> std::unique_ptr<CudaKernel> {
+    if (target.warpgroups)
+      return std::make_unique<HopperKernel>(kernel, target, prefix, module);
+    return std::make_unique<AmpereKernel>(kernel, target, prefix, module);
+  };
+  std::unique_ptr<CudaKernel> code = kernelIn(device);
+  if (failed(code->verify()))
     return failure();
-  CudaEntryPoints entries = code.emitDevice();
-  HopperKernel(kernel, target, prefix, host).emitHost(entries);
+  CudaEntryPoints entries = code->emitDevice();
+  kernelIn(host)->emitHost(entries);
   return entries;
 }

@@ -72,6 +72,21 @@ func::FuncOp CudaKernel::emitPass() {
                     });
 }
 
+void CudaKernel::emitFrameInit(Value scratch) {
+  // Of the words that go with a tile, not every pattern writes all.
+  for (int64_t k = 0; k < tileWords(); ++k)
+    e.storeI64(e.c(0), scratch, k);
+  setFrame(scratch, walk::kSlots, e.asInt(slots));
+  setFrame(scratch, walk::kSplit, e.c(0));
+  setFrame(scratch, walk::kSplits, e.c(1));
+}
+
+Value CudaKernel::emitDraw() {
+  return LLVM::AtomicRMWOp::create(builder, e.loc, LLVM::AtomicBinOp::add,
+                                   workspace, e.c(1),
+                                   LLVM::AtomicOrdering::monotonic);
+}
+
 void CudaKernel::emitWalker() {
   Value scratch = LLVM::AddrSpaceCastOp::create(
       builder, e.loc, e.ptr(),
@@ -79,24 +94,14 @@ void CudaKernel::emitWalker() {
           builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
           address(offWalk)));
   p.storeShared(p.c(0), address(offPosted));
-  // Of the words that go with a tile, not every pattern writes all.
-  for (int64_t k = 0; k < tileWords(); ++k)
-    e.storeI64(e.c(0), scratch, k);
-  setFrame(scratch, walk::kSlots, e.asInt(slots));
-  setFrame(scratch, walk::kSplit, e.c(0));
-  setFrame(scratch, walk::kSplits, e.c(1));
+  emitFrameInit(scratch);
   // A tile is drawn when the one before is walked, a ring of chunks before it
   // is computed: its latency is hidden, and no tile is kept for a busy CTA.
-  auto draw = [&]() -> Value {
-    return LLVM::AtomicRMWOp::create(builder, e.loc, LLVM::AtomicBinOp::add,
-                                     workspace, e.c(1),
-                                     LLVM::AtomicOrdering::monotonic);
-  };
   e.whileLoop(
-      {draw()}, [&](ValueRange tile) { return e.lt(tile[0], units); },
+      {emitDraw()}, [&](ValueRange tile) { return e.lt(tile[0], units); },
       [&](ValueRange tile) -> SmallVector<Value> {
         emitLocate(scratch, slots, tile[0], [&] { e.call(pass, {scratch}); });
-        return {draw()};
+        return {emitDraw()};
       });
   Value zero = p.c(0);
   e.call(post, {scratch, zero, zero, p.c(kQuit), zero});

@@ -218,6 +218,11 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
             e.call(streams[s].append[0], {scratch, from, to});
             return;
           }
+          if (foldsWholeRuns() && !isPaged()) {
+            e.ifThen(e.lt(from, to),
+                     [&] { foldKeys(s, -1, scratch, from, e.sub(to, from)); });
+            return;
+          }
           chunks(from, to, fullStep, [&](Value key, Value n, Value exists) {
             fold(-1, key, n, exists);
           });

@@ -69,6 +69,8 @@ protected:
   virtual Value chunkWidth(size_t s, Value scratch, int64_t step) {
     return e.c(step);
   }
+  /// Keys that are all edges are folded at once, however many.
+  virtual bool foldsWholeRuns() const { return false; }
   /// Room in the scratch, and what precedes and follows the lists.
   virtual void layOutStream(size_t s) {}
   virtual void beginLists(size_t s, Value scratch) {}

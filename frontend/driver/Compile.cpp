@@ -215,7 +215,7 @@ static llvm::Error run() {
     return targets.takeError();
   if (emit == Emit::Ptx && targets->cuda.empty())
     return llvm::createStringError(
-        "expected a CUDA target with --emit ptx: cuda:sm_90a");
+        "expected a CUDA target with --emit ptx: cuda:sm_80 or cuda:sm_90a");
   if (emit == Emit::Llvm && targets->cpu.empty())
     return llvm::createStringError("expected a CPU target with --emit llvm");
   // Text is of one kind of target: its schedule is.

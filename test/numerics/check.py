@@ -166,7 +166,7 @@ class Kernels:
         self.passed = self.failed = 0
         self.env = {}
         if device == "cuda":
-            self.target = "cuda:sm_90a"
+            self.target = target if target.startswith("cuda") else "cuda:sm_90a"
             ptx = os.path.join(folder, "a.ptx")
             # A tile's words are copied whole, those that its pattern does not use too.
             self.env = {"FILIGREE_EMULATE_UNWRITTEN": "1",

@@ -269,6 +269,8 @@ bool Emulator::load(std::string_view ptx, std::string *error) {
   return true;
 }
 
+std::string Emulator::target() const { return state->module.target; }
+
 std::vector<std::string> Emulator::kernels() const {
   std::vector<std::string> names;
   for (const Function &kernel : state->module.kernels)

@@ -14,6 +14,9 @@
 //   pass FILIGREE_EMULATE_LOCKSTEP=1      Options::lanesReleaseTogether
 //   FILIGREE_EMULATE_VERBOSE=1                    a line about every launch
 //
+// The device is what the last module is made for; an 8.x has the shared memory
+// that all of them have.
+//
 // A finding is printed and fails the launch, as an illegal access would.
 //
 //===----------------------------------------------------------------------===//
@@ -137,6 +140,13 @@ fake_cuda_plugin(World *world) {
       continue;
     }
     module.kernels = module.emulator.kernels();
+    if (int arch = atoi(module.emulator.target().c_str() + strlen("sm_"))) {
+      FakeDevice &device = world->devices[0];
+      device.major = arch / 10;
+      device.minor = arch % 10;
+      if (device.major == 8)
+        device.sharedBytes = 99 * 1024;
+    }
     modules().push_back(std::move(module));
   }
   world->describe = [](const void *, const std::string &name,

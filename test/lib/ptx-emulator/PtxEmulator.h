@@ -139,6 +139,8 @@ public:
   /// know is such an error, never skipped.
   bool load(std::string_view ptx, std::string *error);
 
+  /// Of the module: "sm_90a".
+  std::string target() const;
   /// Names of the kernels of the module, in textual order.
   std::vector<std::string> kernels() const;
   /// Size of every parameter of a kernel; empty for an unknown name.

@@ -4,10 +4,11 @@
     cover.py PART PARTS       a part of the covering selection; also: cover.py --list
     cover.py --all            every pattern, head size and type on every shape: hours
 
-A kernel is a pattern with head sizes and a type. Every pattern has three kernels
-of three sizes and both types, which run on all SHAPES between them; every size
-meets both types and all shapes. Patterns that gather keys have one kernel each
-and two shapes. Prints the number of cases as check.py does.
+A kernel is a pattern with head sizes, a type and a target. Every pattern has three
+kernels of three sizes and both types, which run on all SHAPES between them, one or
+two on each target; every size meets both types, both targets and all shapes.
+Patterns that gather keys have one kernel each and two shapes. Prints the number of
+cases as check.py does.
 """
 import argparse
 import itertools
@@ -29,6 +30,7 @@ SLOW = ["columns", "columns_causal", "columns_bias", "columns_or", "columns_out"
 # Of queries and keys, of values.
 DIMS = [(8, 8), (40, 40), (64, 64), (96, 96), (128, 128), (192, 128), (256, 256)]
 DTYPES = ["bf16", "f16"]
+TARGETS = ["cuda:sm_90a", "cuda:sm_80"]
 # Batch, query heads, key heads, queries, keys: one row, ragged tails, several tiles, groups of 1 to 4; more
 # chunks than there are stages.
 SHAPES = [(1, 2, 1, 1, 1), (1, 2, 2, 63, 63), (2, 2, 1, 64, 64), (1, 4, 1, 65, 65), (2, 3, 1, 113, 203),
@@ -37,13 +39,15 @@ SMALL = [(1, 2, 1, 1, 1), (1, 2, 1, 33, 65)]
 
 
 def covering():
-    """(pattern, dims, dtype, shapes): 7 sizes, 2 types and 3 times 3 shapes in turn, so that all meet."""
+    """(pattern, dims, dtype, target, shapes): 7 sizes, 2 types, 2 targets and 3 times 3 shapes in turn, so that
+    all meet; targets alternate within a pattern, beginning with the other one every two patterns."""
     chosen = []
-    for number, (pattern, _) in enumerate(itertools.product(PATTERNS, range(3))):
+    for number, (pattern, turn) in enumerate(itertools.product(PATTERNS, range(3))):
         chosen.append((pattern, DIMS[number % len(DIMS)], DTYPES[number % 2],
+                       TARGETS[(turn + number // 6) % 2],
                        [SHAPES[(3 * number + n) % len(SHAPES)] for n in range(3)]))
     for number, pattern in enumerate(SLOW[:5]):
-        chosen.append((pattern, DIMS[number], DTYPES[number % 2], SMALL))
+        chosen.append((pattern, DIMS[number], DTYPES[number % 2], TARGETS[number // 2 % 2], SMALL))
     return chosen
 
 
@@ -55,14 +59,15 @@ def main():
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.all:
-        kernels = [(*kernel, SHAPES) for kernel in itertools.product(PATTERNS + SLOW, DIMS, DTYPES)]
+        kernels = [(*kernel, SHAPES) for kernel in itertools.product(PATTERNS + SLOW, DIMS, DTYPES, TARGETS)]
     else:
         kernels = covering()[options.part - 1::options.parts]
     with tempfile.TemporaryDirectory() as folder:
         runs = check.Kernels(folder, device="cuda")
-        for pattern, (dim, value_dim), dtype, shapes in kernels:
+        for pattern, (dim, value_dim), dtype, target, shapes in kernels:
+            runs.target = target
             if options.list:
-                print(pattern, dim, value_dim, dtype, *shapes)
+                print(pattern, dim, value_dim, dtype, target, *shapes)
             elif runs.compile(pattern, dtype, dim, value_dim):
                 for shape in shapes:
                     runs.check(pattern, dtype, dim, shape, value_dim)

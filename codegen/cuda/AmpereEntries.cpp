@@ -1,0 +1,121 @@
+//===- AmpereEntries.cpp - what is to be computed, walked ahead -----------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Thread 0 walks a tile while the others wait, and writes down what is posted:
+// where tiles begin and end, and runs of keys. What has no room is left out;
+// when the entries are used up the same tile is walked once more, from its
+// first post on, and what was written down before is passed over.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/AmpereKernel.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+AmpereKernel::Entry AmpereKernel::readEntry(Value index) {
+  Value at = address(offEntries, index, 16);
+  return {p.loadShared(e.i32(), at), p.loadShared(e.i32(), p.add(at, 4)),
+          p.loadShared(e.i32(), p.add(at, 8))};
+}
+
+void AmpereKernel::emitAppend(Value key, Value n, Value code) {
+  Value count = fillWord(kCount);
+  setFillWord(kCount, p.add(count, 1));
+  Value at = address(offEntries, count, 16);
+  p.storeShared(key, at);
+  p.storeShared(n, p.add(at, 4));
+  p.storeShared(code, p.add(at, 8));
+}
+
+/// post(scratch, row, n, code, key): one more entry or more of the last one, if
+/// there is room and it is not there yet.
+func::FuncOp AmpereKernel::emitPost() {
+  return e.function(
+      named("post"), {e.ptr(), e.i32(), e.i32(), e.i32(), e.i32()}, {},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        shared = emitShared();
+        Value scratch = args[0], n = args[2], code = args[3], key = args[4];
+        Value number = fillWord(kPosted), count = fillWord(kCount);
+        setFillWord(kPosted, p.add(number, 1));
+        Value isNew = e.band(e.bnot(p.lt(number, fillWord(kFirst))),
+                             p.eq(fillWord(kStopped), p.c(0)));
+        e.ifThen(isNew, [&] {
+          // Whole chunks that go on where the last ones end: one run.
+          Value none = p.eq(count, p.c(0));
+          Value index = p.select(none, p.c(0), p.add(count, -1));
+          Value lastAt = address(offEntries, index, 16);
+          Entry last = readEntry(index);
+          Value goesOn = e.band(p.eq(last.code, code), p.lt(p.c(-1), code));
+          goesOn = e.band(goesOn, p.eq(p.rem(last.n, keys), p.c(0)));
+          Value after = arith::AddIOp::create(builder, e.loc, last.key, last.n);
+          goesOn = e.band(e.band(goesOn, p.eq(after, key)), e.bnot(none));
+          auto append = [&] {
+            Value begins = p.eq(code, p.c(kBegin)), begun = fillWord(kBegun);
+            // One is for what follows the last.
+            Value room = p.lt(count, p.c(mostEntries - 1));
+            room = e.band(room,
+                          e.bnot(e.band(begins, p.eq(begun, p.c(kMostTiles)))));
+            e.ifThen(
+                room,
+                [&] {
+                  emitAppend(p.select(begins, begun, key), n, code);
+                  e.ifThen(begins, [&] {
+                    setFillWord(kBegun, p.add(begun, 1));
+                    Value words = address(offPending, begun, tileBytes());
+                    for (int64_t k = 0; k < tileWords(); ++k)
+                      p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+                  });
+                },
+                [&] {
+                  setFillWord(kStopped, p.c(1));
+                  setFillWord(kFirst, number);
+                });
+          };
+          e.ifThen(
+              goesOn,
+              [&] {
+                Value sum = arith::AddIOp::create(builder, e.loc, last.n, n);
+                p.storeShared(sum, p.add(lastAt, 4));
+              },
+              append);
+        });
+        return {};
+      });
+}
+
+Value AmpereKernel::emitScratch() {
+  return LLVM::AddrSpaceCastOp::create(
+      builder, e.loc, e.ptr(),
+      LLVM::IntToPtrOp::create(
+          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+          address(offWalk)));
+}
+
+void AmpereKernel::emitWalkInit() {
+  emitFrameInit(emitScratch());
+  for (int32_t word : {kStopped, kFirst, kCount, kTile})
+    setFillWord(word, p.c(0));
+  emitAppend(p.c(0), p.c(0), p.c(kMore));
+}
+
+void AmpereKernel::emitWalkMore() {
+  Value scratch = emitScratch();
+  Value goesOn = p.eq(fillWord(kStopped), p.c(1));
+  e.ifThen(e.bnot(goesOn), [&] {
+    setFillWord(kTile, p.narrow(emitDraw()));
+    setFillWord(kFirst, p.c(0));
+  });
+  for (int32_t word : {kPosted, kCount, kBegun, kStopped})
+    setFillWord(word, p.c(0));
+  Value tile = arith::ExtUIOp::create(builder, e.loc, e.i64(), fillWord(kTile));
+  e.ifThen(
+      e.lt(tile, units),
+      [&] {
+        emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
+        emitAppend(p.c(0), p.c(0), p.c(kMore));
+      },
+      [&] { emitAppend(p.c(0), p.c(0), p.c(kQuit)); });
+}

@@ -1,0 +1,58 @@
+//===- AmpereKernel.cpp - shape and memory of an sm_80 kernel -------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/AmpereKernel.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
+                           StringRef prefix, ModuleOp module)
+    : CudaKernel(kernel, target, prefix, module) {
+  stages = kernel.getPipeline()->getStages();
+  slabs = llvm::divideCeil(schedule.getRows(), 16 * kWarps);
+  rows = 16 * kWarps * slabs;
+  keyBytes = keys * kRowBytes * keyChunks;
+  valueBytes = keys * kRowBytes * valueChunks;
+  layOutShared();
+}
+
+void AmpereKernel::layOutShared() {
+  int32_t fixed = rows * kRowBytes * std::max(keyChunks, valueChunks) +
+                  stages * (keyBytes + valueBytes) + layout.bytes +
+                  (1 + kMostTiles) * tileBytes() + 4 * kFillWords + 6 * 16;
+  mostEntries = std::max(16, std::min(256, (cuda.sharedBytes - fixed) / 16));
+  int32_t at = rows * kRowBytes * std::max(keyChunks, valueChunks);
+  auto take = [&](int32_t bytes) {
+    int32_t offset = at;
+    at += llvm::alignTo(bytes, 16);
+    return offset;
+  };
+  offKeys = take(stages * keyBytes);
+  offValues = take(stages * valueBytes);
+  offEntries = take(16 * mostEntries);
+  offWalk = take(layout.bytes);
+  offTile = take(tileBytes());
+  offPending = take(kMostTiles * tileBytes());
+  offFill = take(4 * kFillWords);
+  sharedBytes = at;
+}
+
+void AmpereKernel::askThread() {
+  thread = p.ptx("mov.u32 $0, %tid.x;", {e.i32()}, {}, {})[0];
+  lane = p.bitAnd(thread, 31);
+  warp = p.shr(thread, 5);
+  columnPair = p.mul(p.bitAnd(lane, 3), 2);
+}
+
+void AmpereKernel::emitRoles(Value, Value) {
+  askThread();
+  e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkInit(); });
+  p.syncBlock();
+  emitLoop();
+}

@@ -1,0 +1,123 @@
+//===- AmpereKernel.h - one kernel as sm_80 code --------------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// For chips with mma.sync and cp.async, from the A100 on. Four warps compute
+// one or two slabs of 16 rows of queries each. Registers cannot move between
+// warps, and with eight warps a multiprocessor has as many as a thread can use:
+// a warp that only walks or loads would cost the others a third of theirs. So
+// all load, and thread 0 walks ahead of everybody, as many entries as there is
+// room for: runs of keys, not chunks, so that most tiles are walked at once.
+// What else waits is hidden by the other CTA of the multiprocessor.
+//
+//   until the end, for each entry, all threads alike:     (AmpereProducts.cpp)
+//     more:  sync; thread 0: walk                         (AmpereEntries.cpp)
+//              the tile at hand again, up to what had no room, or a new one
+//            sync
+//     begin: sync; words of the tile, Q -> smem             (AmpereLoads.cpp)
+//            O = 0, m = -inf, l = 0
+//     run:   K, V of its first chunk -> smem
+//            for chunk i of this run and those that follow:
+//              wait for own copies; sync
+//              K, V of chunk i + 1 -> smem, the other stage
+//              S = Q K_i^T; edge, mask, row maxima
+//              O *= alpha; P = exp2; O += P V_i
+//     end:   wait for own copies; sync
+//            l; log-sum-exp; O / l -> smem of Q -> memory
+//
+// The sync of chunk i says two things: everybody's copies of its tiles are
+// there, and everybody has read the stage that is loaded next. Where there is
+// room for one stage alone, a chunk is loaded and waited for in its turn.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FILIGREE_CODEGEN_CUDA_AMPEREKERNEL_H
+#define FILIGREE_CODEGEN_CUDA_AMPEREKERNEL_H
+
+#include "codegen/cuda/CudaKernel.h"
+
+namespace filigree::cuda {
+
+class AmpereKernel : public CudaKernel {
+public:
+  AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
+               llvm::StringRef prefix, mlir::ModuleOp module);
+
+private:
+  // AmpereKernel.cpp
+  int32_t threads() const override { return 32 * kWarps; }
+  int32_t ctasPerMultiprocessor() const override { return cuda.ctas; }
+  bool foldsWholeRuns() const override { return true; }
+  void layOutShared();
+  void emitBarrierInit() override {}
+  void emitRoles(Value thread, Value warpOfBlock) override;
+  /// Sets `thread`, `lane` and `warp` anew: what depends on them need not be
+  /// kept in registers from one use to the next.
+  void askThread();
+  /// A warp reads its own rows of Q alone.
+  void emitLastQueryRead() override { p.syncWarp(); }
+
+  // AmpereEntries.cpp
+  mlir::func::FuncOp emitPost() override;
+  void emitAppend(Value key, Value n, Value code);
+  /// What thread 0 does before all else, and when entries are used up.
+  void emitWalkInit();
+  void emitWalkMore();
+  Value emitScratch();
+  /// Words of entry `index`: key or slot of the tile's words, keys, code.
+  struct Entry {
+    Value key, n, code;
+  };
+  Entry readEntry(Value index);
+
+  // AmpereLoads.cpp
+  /// The first `dim` columns of the first `count` rows of a tile of `tileRows`
+  /// rows; zeros elsewhere, up to column `width`.
+  void emitCopy(Value at, int32_t tileRows, int64_t dim, int64_t width,
+                Value from, Value rowBytes, Value count);
+  void emitLoadQuery(Value slot);
+  void emitLoadChunk(Value stage, const Entry &chunk);
+
+  // AmpereProducts.cpp
+  /// Scores of the warp's rows, those of each slab apart.
+  llvm::SmallVector<Values> emitScores(Value stage);
+  /// `sums` += weights (packed) times V, slab by slab.
+  void emitProduct(llvm::MutableArrayRef<Values> sums,
+                   llvm::ArrayRef<Values> weights, Value stage);
+  /// `rowInTile`, of slab m.
+  void selectSlab(int32_t m);
+  /// Folds chunks from entry `state`.index on; see the loop for the state.
+  Values emitRun(ValueRange state);
+  Values emitInitialSums();
+  void emitLoop();
+
+  static constexpr int32_t kWarps = 4;
+  static constexpr int32_t kMore = -4;     ///< code of the entry after the last
+  static constexpr int32_t kMostTiles = 4; ///< that entries begin
+  int32_t mostEntries;
+  int32_t stages;               ///< 1 or 2
+  int32_t slabs;                ///< of 16 rows that a warp computes
+  int32_t keyBytes, valueBytes; ///< of a stage
+  int32_t offKeys, offValues, offFill;
+  /// Words (i32) of the walk between two fills.
+  enum {
+    kPosted,  ///< posts of the tile so far
+    kFirst,   ///< of them, the first that is not yet an entry
+    kCount,   ///< entries
+    kBegun,   ///< entries that begin a tile
+    kStopped, ///< no room since post kFirst
+    kTile,    ///< number of the tile at hand
+    kFillWords
+  };
+  Value fillWord(int32_t word) {
+    return p.loadShared(e.i32(), address(offFill + 4 * word));
+  }
+  void setFillWord(int32_t word, Value value) {
+    p.storeShared(value, address(offFill + 4 * word));
+  }
+  Value thread; ///< i32
+};
+
+} // namespace filigree::cuda
+
+#endif // FILIGREE_CODEGEN_CUDA_AMPEREKERNEL_H
