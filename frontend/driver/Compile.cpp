@@ -35,7 +35,8 @@ struct Options {
                              cl::value_desc("name=value"), cl::sub(command)};
   cl::list<std::string> targets{
       "target", cl::CommaSeparated,
-      cl::desc("cpu, cpu:baseline, cpu:avx2, cpu:avx512 (default: cpu, all)"),
+      cl::desc("cpu:baseline, cpu:avx2, cpu:avx512, cuda:sm_90a, ... (default: "
+               "cpu, all of them)"),
       cl::value_desc("target,..."), cl::sub(command)};
   cl::list<std::string> dtypes{"dtype", cl::CommaSeparated,
                                cl::desc("f32, bf16, f16 (default: f32)"),

@@ -224,6 +224,12 @@ static llvm::Expected<Request> parseRequest() {
   else if (dtype != "f32")
     return llvm::createStringError(
         "expected dtype f32, bf16 or f16, but got `" + dtype + "`");
+  if (request.cuda &&
+      (options.measure || options.gigahertz.getNumOccurrences() ||
+       options.gigabytes.getNumOccurrences()))
+    return llvm::createStringError(
+        "expected no --measure, --ghz or --gb-per-s with a CUDA target: its "
+        "rates are those of its chip");
   int64_t kvHeads = options.kvHeads ? options.kvHeads : options.heads;
   int64_t queries = options.queries < 0 ? options.keys : options.queries;
   constexpr int64_t longest = int64_t(1) << 31;

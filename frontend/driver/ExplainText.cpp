@@ -63,6 +63,12 @@ static std::string scaled(double value, StringRef unit) {
   return formatv("{0:f2} {1}{2}", value, prefixes[step], unit).str();
 }
 
+/// "1.111 ms", or microseconds where that would be few digits.
+static std::string timeOf(double milliseconds) {
+  return milliseconds >= 0.1 ? formatv("{0:f3} ms", milliseconds).str()
+                             : formatv("{0:f3} us", 1e3 * milliseconds).str();
+}
+
 static std::string plural(int64_t count, StringRef noun) {
   return (llvm::Twine(count) + " " + noun + (count == 1 ? "" : "s")).str();
 }
@@ -231,12 +237,12 @@ void TextReport::printBound() {
                   percent(double(total.pairs), double(*computed)));
   os << formatv("  intensity        {0:f2} FLOP a byte\n",
                 flops / report.bytes);
-  os << formatv("  bound            {0}: {1:f3} ms of {2}, {3:f3} ms of "
-                "memory",
-                bound->by, bound->products,
-                report.cuda ? "products" : "multiply-adds", bound->memory);
+  os << formatv("  bound            {0}: {1} of {2}, {3} of memory", bound->by,
+                timeOf(bound->products),
+                report.cuda ? "products" : "multiply-adds",
+                timeOf(bound->memory));
   if (roofline.exponentials > 0)
-    os << formatv(", {0:f3} ms of exponentials", bound->exponentials);
+    os << formatv(", {0} of exponentials", timeOf(bound->exponentials));
   os << " on " << one << "\n";
 }
 
