@@ -28,6 +28,7 @@ import check  # noqa: E402
 import cover  # noqa: E402
 import graphs  # noqa: E402
 
+PATTERNS = [*cover.PATTERNS, *cover.SLOW, "paged", "paged_dense", "paged_window"]
 HUGE = ["dense", "window_sink", "alibi_softcap", "sinks"]  # as huge-logits.test
 DIMS = [dims for dims in cover.DIMS if dims[0] >= 64]
 # What the emulator has no time for: rows to compare with many keys, and more tiles than a chip has multiprocessors.
@@ -63,7 +64,7 @@ def compile_to(path, pattern, dtypes, dims, *more, value_dim=None):
 
 def numerics(options):
     out = options.out
-    patterns = options.patterns.split(",") if options.patterns else cover.PATTERNS + cover.SLOW
+    patterns = options.patterns.split(",") if options.patterns else PATTERNS
     wanted = [int(dim) for dim in options.dims.split(",")] if options.dims else None
     dims = [pair for pair in cover.DIMS if pair[0] in wanted] if wanted else DIMS
     dtypes = options.dtypes.split(",")
