@@ -22,8 +22,8 @@ patterns=$(awk '$1 == "kernel" {print $4}' cases.txt | sort -u)
 under() { # tool, pattern, further options: status 0 clean, 99 findings, others as the program's own
   local api=()
   [ "$1" != memcheck ] || api=(--report-api-errors no)
-  "$tool" --tool "$1" "${api[@]}" --error-exitcode 99 --print-limit 20 ./filigree-replay cases.txt --jobs 1 --once --only "$2" \
-    "${@:3}"
+  "$tool" --tool "$1" "${api[@]}" --error-exitcode 99 --print-limit 20 \
+    ./filigree-replay cases.txt --jobs 1 --once --only "$2" "${@:3}"
 }
 
 twin=$(head -n 1 <<<"$patterns")
