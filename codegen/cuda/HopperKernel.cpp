@@ -64,6 +64,9 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
     use(stream.op.getKey(), boxKeys);
     use(stream.op.getValue(), boxKeys);
   }
+  if (isPaged())
+    for (walk::StreamCode &stream : streams)
+      use(stream.op.getValue(), 1);
   return result;
 }
 

@@ -58,12 +58,13 @@ private:
   void emitLoader();
   void emitLoad(Value barrierAt, Value at, int32_t rows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);
-  /// K or V of the keys of a chunk, `row` the first of n.
+  /// K or V of the keys of a chunk, `row` the first of n; with `mapOfRows` no
+  /// row behind them.
   struct Chunk {
     Value row, n, head, batch, document;
   };
   void emitLoadKeys(Value barrierAt, Value at, int32_t chunks, Value map,
-                    const Chunk &chunk);
+                    Value mapOfRows, const Chunk &chunk);
 
   // Consumer.cpp
   void emitConsumer();

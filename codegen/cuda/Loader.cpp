@@ -21,7 +21,9 @@
 //
 // Of keys in pages, a copy takes those of a chunk that lie in one page. Pages
 // are looked up here again: the walker has seen that those of the n keys of a
-// chunk exist, and what is behind them is loaded as zeros.
+// chunk exist, and what is behind them is loaded as zeros. Of the last page of
+// a sequence, values are copied row by row: a slot that holds none may hold
+// NaN, which a weight of 0 does not keep out.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -39,28 +41,55 @@ void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
 }
 
 void HopperKernel::emitLoadKeys(Value barrierAt, Value at, int32_t chunks,
-                                Value map, const Chunk &chunk) {
+                                Value map, Value mapOfRows,
+                                const Chunk &chunk) {
   if (!isPaged())
     return emitLoad(barrierAt, at, keys, chunks, map, chunk.row, chunk.head,
                     chunk.batch);
-  Value table = fold.getPageTable();
   int32_t page = int32_t(pageSlots());
+  auto entryOf = [&](Value key) -> Value {
+    return e.load(e.i32(),
+                  tensorAt(slots, fold.getPageTable(),
+                           {p.wide(chunk.document), p.wide(p.div(key, page))}),
+                  4);
+  };
+  auto load = [&](Value row, Value map, Value slot, Value entry) {
+    for (int32_t k = 0; k < chunks; ++k)
+      p.loadTile(p.add(p.add(at, k * keys * kRowBytes), p.mul(row, kRowBytes)),
+                 map, {p.c(64 * k), slot, chunk.head, entry}, barrierAt);
+  };
   // All entries are asked for before the first is needed.
-  Values slotOf, pageOf;
+  Values slotOf, entries;
   for (int32_t first = 0; first < keys; first += boxKeys) {
     Value key = p.add(chunk.row, first);
     Value exists = p.lt(p.c(first), chunk.n);
-    Value number = p.div(p.select(exists, key, chunk.row), page);
-    Value entry = e.load(
-        e.i32(),
-        tensorAt(slots, table, {p.wide(chunk.document), p.wide(number)}), 4);
-    pageOf.push_back(p.select(exists, entry, p.c(0)));
+    Value entry = entryOf(p.select(exists, key, chunk.row));
+    entries.push_back(p.select(exists, entry, p.c(0)));
     slotOf.push_back(p.select(exists, p.rem(key, page), p.c(page)));
   }
-  for (int32_t k = 0; k < chunks; ++k)
-    for (auto [box, slot] : llvm::enumerate(slotOf))
-      p.loadTile(p.add(at, (k * keys + int32_t(box) * boxKeys) * kRowBytes),
-                 map, {p.c(64 * k), slot, chunk.head, pageOf[box]}, barrierAt);
+  for (size_t box = 0; box < slotOf.size(); ++box) {
+    int32_t first = int32_t(box) * boxKeys;
+    auto whole = [&] { load(p.c(first), map, slotOf[box], entries[box]); };
+    if (!mapOfRows) {
+      whole();
+      continue;
+    }
+    Value cut =
+        e.band(p.lt(p.c(first), chunk.n), p.lt(chunk.n, p.c(first + boxKeys)));
+    e.ifThen(e.bnot(cut), whole);
+  }
+  if (!mapOfRows)
+    return;
+  Value rest = p.rem(chunk.n, boxKeys);
+  e.ifThen(p.lt(p.c(0), rest), [&] {
+    Value first = p.sub(chunk.n, rest), key = p.add(chunk.row, first);
+    Value entry = entryOf(key), slot = p.rem(key, page);
+    e.loop(e.c(0), e.c(boxKeys), 1, [&](Value number) {
+      Value row = p.narrow(number);
+      load(p.add(first, row), mapOfRows,
+           p.select(p.lt(row, rest), p.add(slot, row), p.c(page)), entry);
+    });
+  });
 }
 
 void HopperKernel::emitLoader() {
@@ -72,6 +101,16 @@ void HopperKernel::emitLoader() {
     for (size_t s = 1; s < streams.size(); ++s)
       map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)),
                      mapPointers[1 + 2 * s + which], map);
+    return map;
+  };
+  // In pages, the map of single rows of values.
+  auto mapOfRows = [&](Value code) -> Value {
+    if (!isPaged())
+      return {};
+    auto maps = ArrayRef<Value>(mapPointers).drop_front(1 + 2 * streams.size());
+    Value map = maps[0];
+    for (size_t s = 1; s < streams.size(); ++s)
+      map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)), maps[s], map);
     return map;
   };
   enum {
@@ -178,7 +217,7 @@ void HopperKernel::emitLoader() {
         [&] {
           p.barrierExpect(full, keyBytes);
           emitLoadKeys(full, address(offKeys, k.index, keyBytes), keyChunks,
-                       mapOf(code, 0),
+                       mapOf(code, 0), Value(),
                        {row, n, state[kHead], state[kBatch], state[kDocument]});
         });
     Value begun = p.lt(p.c(-1), state[kBegun]);
@@ -190,7 +229,7 @@ void HopperKernel::emitLoader() {
       Value full = address(valueFull(), v.index, 8);
       p.barrierExpect(full, valueBytes);
       emitLoadKeys(full, address(offValues, v.index, valueBytes), valueChunks,
-                   mapOf(state[kCode], 1),
+                   mapOf(state[kCode], 1), mapOfRows(state[kCode]),
                    {state[kRow], state[kCount], state[kHead], state[kBatch],
                     state[kDocument]});
     });

@@ -46,9 +46,9 @@ def cuts(rng, total, documents):
     return np.sort(np.int32([0, *inner, inner[0], total]))
 
 
-def paged(rng, kv_heads, queries, keys, dim, value_dim, page, unused):
+def paged(rng, kv_heads, queries, keys, dim, value_dim, page):
     """Sequences in shuffled pages of caches laid out as engines do: some decode one row, one has no keys, one no
-    rows. Slots that hold no key are `unused`; the pages of the table beyond a length do not exist."""
+    rows. Slots that hold no key are NaN; the pages of the table beyond a length do not exist."""
     normal = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     prefill = max(queries - 3, 0)
     rows = np.int32([1, prefill // 2, 0, 1, prefill - prefill // 2, 1])
@@ -59,7 +59,7 @@ def paged(rng, kv_heads, queries, keys, dim, value_dim, page, unused):
     used = -(-lengths // page)
     ids = rng.permutation(used.sum() + 2)
     table = rng.choice([-1, 2**31 - 1, -2**31], (6, most)).astype(np.int32)
-    caches = [np.full((len(ids), page, kv_heads, d), unused, np.float32) for d in (dim, value_dim)]
+    caches = [np.full((len(ids), page, kv_heads, d), np.nan, np.float32) for d in (dim, value_dim)]
     for s, first in enumerate(np.cumsum(used) - used):
         table[s, :used[s]] = ids[first:first + used[s]]
         for cache in caches:
@@ -117,7 +117,7 @@ def allowed_shape(pattern, shape):
     return (1, *shape[1:]) if pattern in ("documents", "gaps") or pattern.startswith("paged") else shape
 
 
-def inputs(case, pattern, shape, dim, value_dim, page=16, unused=9):
+def inputs(case, pattern, shape, dim, value_dim, page=16):
     batch, heads, kv_heads, queries, keys = shape
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     made = {name: rng.standard_normal((batch, h, n, d)).astype(np.float32)
@@ -125,7 +125,7 @@ def inputs(case, pattern, shape, dim, value_dim, page=16, unused=9):
                                   ("v", kv_heads, keys, value_dim))}
     made.update(tables(pattern, rng, *shape, dim, value_dim))
     if pattern.startswith("paged"):
-        made.update(paged(rng, kv_heads, queries, keys, dim, value_dim, page, unused))
+        made.update(paged(rng, kv_heads, queries, keys, dim, value_dim, page))
     return made
 
 
@@ -188,8 +188,7 @@ class Kernels:
     def check(self, pattern, dtype, dim, shape, value_dim=None):
         shape = allowed_shape(pattern, shape)
         case = f"{pattern} {dtype} d{dim} {shape}"
-        # On cuda NaN in the tile of a key that is seen may reach its rows.
-        arrays = inputs(case, pattern, shape, dim, value_dim or dim, self.page, np.nan if self.device == "cpu" else 9)
+        arrays = inputs(case, pattern, shape, dim, value_dim or dim, self.page)
         if self.huge:
             make_huge(arrays)
         np.savez(self.data, **arrays)
