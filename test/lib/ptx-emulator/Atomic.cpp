@@ -122,11 +122,6 @@ Outcome atomic(Warp &warp, const Inst &inst, uint32_t lanes) {
         baseOf(warp, inst, lane) + static_cast<uint64_t>(inst.imm);
     if (!(inst.flags & wideAddress))
       address = static_cast<uint32_t>(address);
-    bool isShared =
-        inst.space == Space::Shared || (inst.space == Space::Generic &&
-                                        (address & windowMask) == sharedWindow);
-    if (!isShared)
-      cta.usedGlobalAtomics = true;
     bool release = inst.flags & flagRelease || warp.memoryFence >> lane & 1;
     synchronise(warp, lane, syncKey(inst.space, address), true, release);
     uint8_t *memory =

@@ -12,6 +12,7 @@
 //   FILIGREE_EMULATE_SCHEDULE=POLICY,TIMING,SEED  as of filigree-ptx-emulate
 //   FILIGREE_EMULATE_UNWRITTEN=1     loads of shared bytes that nobody wrote
 //   pass FILIGREE_EMULATE_LOCKSTEP=1      Options::lanesReleaseTogether
+//   FILIGREE_EMULATE_MULTIPROCESSORS=N            of the device; 4
 //   FILIGREE_EMULATE_VERBOSE=1                    a line about every launch
 //
 // The device is what the last module is made for; an 8.x has the shared memory
@@ -149,6 +150,9 @@ fake_cuda_plugin(World *world) {
     }
     modules().push_back(std::move(module));
   }
+  if (const char *count = getenv("FILIGREE_EMULATE_MULTIPROCESSORS"))
+    for (FakeDevice &device : world->devices)
+      device.multiprocessors = atoi(count);
   world->describe = [](const void *, const std::string &name,
                        FakeFunction &function) {
     Module *module = moduleOf(name);

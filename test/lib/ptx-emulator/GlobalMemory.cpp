@@ -109,7 +109,7 @@ bool GlobalMemory::read(Cta &cta, uint64_t address, uint32_t bytes,
     bool ordered = mark.cta == cta.number
                        ? int(mark.agent) == by.self ||
                              by.clocks->seenOf(mark.agent) >= mark.clock
-                       : cta.usedGlobalAtomics;
+                       : cta.knows(mark);
     if (ordered || (by.atomic && mark.atomic))
       continue;
     cta.report(Kind::Race, by.pc, by.self, address + i,
@@ -154,7 +154,7 @@ bool GlobalMemory::write(Cta &cta, uint64_t address, uint32_t bytes,
                          ? int(mark.agent) == by.self ||
                                by.clocks->seenOf(mark.agent) >= mark.clock ||
                                (by.sameValue && mark.pc == by.pc)
-                         : cta.usedGlobalAtomics;
+                         : cta.knows(mark);
       if (!ordered && !(by.atomic && mark.atomic)) {
         cta.report(Kind::Race, by.pc, by.self, address + i,
                    who(cta, by) +

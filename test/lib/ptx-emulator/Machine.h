@@ -174,6 +174,8 @@ struct Launch {
   Options options;
   LaunchResult result;
   bool stop = false;
+  /// By global address: what was released there, by CTA.
+  std::map<uint64_t, std::map<uint32_t, Clocks>> published;
   std::vector<uint8_t> registers, shared; ///< of the last CTA, to be used again
 };
 
@@ -188,7 +190,9 @@ struct Cta {
   std::unique_ptr<Shadow> shadow; ///< null without checks
   std::mt19937_64 random;
   uint64_t steps = 0;
-  bool usedGlobalAtomics = false;
+  /// By number, what of other CTAs is ordered before what follows here; one for
+  /// all threads, for barriers pass it on.
+  std::map<uint32_t, Clocks> others;
 
   std::vector<AgentName> agents; ///< of async agents, from `threads` rounded up
   std::map<uint32_t, Mbarrier> mbarriers;
@@ -211,6 +215,12 @@ struct Cta {
   }
   int pcOf(const Inst &inst) const {
     return static_cast<int>(&inst - program.code.data());
+  }
+  /// Whether another CTA's write is ordered before what follows here.
+  bool knows(const Buffer::Mark &mark) const {
+    auto other = others.find(mark.cta);
+    return other != others.end() &&
+           other->second.seenOf(mark.agent) >= mark.clock;
   }
 
   /// Adds a finding, once per kind and line.

@@ -129,6 +129,18 @@ void synchronise(Warp &warp, int lane, uint64_t key, bool acquire,
   }
   if (release)
     cta.release(warp, 1u << lane, cta.released[key]);
+  if ((key & windowMask) == sharedWindow)
+    return;
+  auto &published = cta.launch.published;
+  if (auto found = published.find(key); acquire && found != published.end())
+    for (auto &[number, clocks] : found->second)
+      cta.others[number].join(clocks);
+  if (release) {
+    auto &here = published[key];
+    here[cta.number].join(cta.released[key]);
+    for (auto &[number, clocks] : cta.others)
+      here[number].join(clocks);
+  }
 }
 
 Ordering takeOrdering(Opcode &opcode) {

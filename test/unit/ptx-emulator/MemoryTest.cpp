@@ -237,6 +237,35 @@ TEST_F(Memory, twoCtasOnOneWord) {
   EXPECT_EQ(result.counters.globalBytesWritten, 256u);
 }
 
+/// The second CTA reads, in the other order, what the first has written.
+TEST_F(Memory, orderBetweenCtas) {
+  auto found = [&](const std::string &barrier, const std::string &atomic) {
+    Aligned<uint32_t> data(128), counter(1);
+    Bench bench(".param .u64 p0, .param .u64 p1",
+                ".reg .pred %p;\n.reg .b32 %t, %c, %x;\n"
+                ".reg .b64 %data, %own, %other, %count, %o;\n"
+                "ld.param.u64 %data, [p0];\nld.param.u64 %count, [p1];\n"
+                "mov.u32 %t, %tid.x;\nmov.u32 %c, %ctaid.x;\n"
+                "mad.lo.u32 %x, %c, 64, %t;\nmul.wide.u32 %o, %x, 4;\n"
+                "add.s64 %own, %data, %o;\nsub.s32 %x, 63, %t;\n"
+                "mul.wide.u32 %o, %x, 4;\nadd.s64 %other, %data, %o;\n"
+                "st.global.b32 [%own], %t;\n" +
+                    barrier + "setp.ne.u32 %p, %t, 0;\n@%p bra SEEN;\n" +
+                    atomic +
+                    "SEEN:\nbar.sync 0;\nsetp.eq.u32 %p, %c, 0;\n"
+                    "@%p bra END;\nld.global.b32 %x, [%other];\nEND:\nret;");
+    bench.buffer(data, "data").buffer(counter, "counter");
+    return bench.run({2, 1, 1}, {64, 1, 1}).describe();
+  };
+  std::string barrier = "bar.sync 0;\n", add = ".add.u32 %x, [%count], 1;\n";
+  std::string ordered = "atom.acq_rel.gpu.global" + add;
+  EXPECT_EQ(found(barrier, ordered), "");
+  EXPECT_EQ(found(barrier, "fence.acq_rel.gpu;\natom.global" + add), "");
+  EXPECT_NE(found(barrier, "atom.relaxed.gpu.global" + add).find("another CTA"),
+            std::string::npos);
+  EXPECT_NE(found("", ordered).find("another CTA"), std::string::npos);
+}
+
 TEST_F(Memory, gridAndBlockShapes) {
   Bench bench = make(
       "mov.u32 %x, %ctaid.y;\nmov.u32 %y, %nctaid.x;\nmov.u32 %z, %ctaid.x;\n"
