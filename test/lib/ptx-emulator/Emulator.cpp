@@ -393,14 +393,19 @@ LaunchResult Emulator::launch(const std::string &kernel, Dim3 grid, Dim3 block,
     std::reverse(order.begin(), order.end());
   if (options.policy == Policy::Random)
     std::shuffle(order.begin(), order.end(), std::mt19937_64(options.seed));
+  std::list<Cta> resident;
   for (uint64_t n : order) {
     Dim3 id{uint32_t(n % grid.x), uint32_t(n / grid.x % grid.y),
             uint32_t(n / grid.x / grid.y)};
-    Cta cta(launch, id, uint32_t(n) + 1);
-    runCta(cta);
+    resident.emplace_back(launch, id, uint32_t(n) + 1);
     ++launch.result.counters.ctas;
-    launch.registers = std::move(cta.registers);
-    launch.shared = std::move(cta.shared);
+    if (resident.size() < options.residentCtas &&
+        launch.result.counters.ctas < count)
+      continue;
+    runCtas(resident);
+    launch.registers = std::move(resident.back().registers);
+    launch.shared = std::move(resident.back().shared);
+    resident.clear();
     if (launch.stop)
       break;
   }

@@ -12,7 +12,8 @@
 //   FILIGREE_EMULATE_SCHEDULE=POLICY,TIMING,SEED  as of filigree-ptx-emulate
 //   FILIGREE_EMULATE_UNWRITTEN=1     loads of shared bytes that nobody wrote
 //   pass FILIGREE_EMULATE_LOCKSTEP=1      Options::lanesReleaseTogether
-//   FILIGREE_EMULATE_MULTIPROCESSORS=N            of the device; 4
+//   FILIGREE_EMULATE_MULTIPROCESSORS=N            of the device, 4; then
+//                                                 CTAs of a launch run in turns
 //   FILIGREE_EMULATE_VERBOSE=1                    a line about every launch
 //
 // The device is what the last module is made for; an 8.x has the shared memory
@@ -72,6 +73,8 @@ ptx::Options options() {
   result.seed = strtoull(seed.c_str(), nullptr, 0);
   result.reportUnwrittenLoads = !getenv("FILIGREE_EMULATE_UNWRITTEN");
   result.lanesReleaseTogether = getenv("FILIGREE_EMULATE_LOCKSTEP") != nullptr;
+  if (const char *count = getenv("FILIGREE_EMULATE_MULTIPROCESSORS"))
+    result.residentCtas = static_cast<unsigned>(atoi(count));
   return result;
 }
 

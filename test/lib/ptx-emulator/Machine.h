@@ -19,6 +19,7 @@
 #include "test/lib/ptx-emulator/TensorMap.h"
 
 #include <deque>
+#include <list>
 #include <random>
 #include <set>
 
@@ -190,6 +191,7 @@ struct Cta {
   std::unique_ptr<Shadow> shadow; ///< null without checks
   std::mt19937_64 random;
   uint64_t steps = 0;
+  std::vector<size_t> order; ///< of warps, in a turn
   /// By number, what of other CTAs is ordered before what follows here; one for
   /// all threads, for barriers pass it on.
   std::map<uint32_t, Clocks> others;
@@ -252,7 +254,8 @@ template <typename F> inline void forLanes(uint32_t lanes, F f) {
 [[gnu::format(printf, 1, 2)]] std::string text(const char *format, ...);
 
 //===--- Scheduler.cpp ------------------------------------------------------===
-void runCta(Cta &cta);
+/// In turns, to their end.
+void runCtas(std::list<Cta> &resident);
 
 //===--- Mbarrier.cpp -------------------------------------------------------===
 /// Bytes of a bulk copy have arrived.

@@ -58,6 +58,8 @@ struct Options {
   ProxyRule proxyRule = ProxyRule::Writer;
   /// Warp instructions of one CTA after which it counts as hanging.
   uint64_t maxSteps = 200'000'000;
+  /// So many CTAs run at a time, in turns.
+  unsigned residentCtas = 1;
   /// A launch stops at this many findings.
   unsigned maxFindings = 16;
   /// On: a lane's arrival at an mbarrier, and any other release, also covers
@@ -153,7 +155,7 @@ public:
                  Access access = Access::ReadWrite, bool initialised = true);
   void clearBuffers();
 
-  /// Runs a kernel to its end, CTA by CTA. `arguments` holds one pointer a
+  /// Runs a kernel to its end, CTA by CTA or some in turns. `arguments` holds one pointer a
   /// parameter to the bytes of its value, as cuLaunchKernel has it; the three
   /// maxima of grid and block are the hardware's.
   LaunchResult launch(const std::string &kernel, Dim3 grid, Dim3 block,

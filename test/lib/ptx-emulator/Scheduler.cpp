@@ -3,7 +3,7 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-//   until every thread has exited:
+//   until every thread of the resident CTAs has exited, for each CTA:
 //     for each warp, in the order of the policy:
 //       run it for a while, or until each of its splits waits
 //     if none could run: let one piece of asynchronous work take effect;
@@ -325,46 +325,61 @@ void reportLeaks(Cta &cta) {
   reportMbarrierLeaks(cta);
 }
 
-void runCta(Cta &cta) {
+/// One turn of every warp; false once all have exited, or the launch stops.
+static bool runTurn(Cta &cta) {
   const Options &options = cta.launch.options;
-  std::vector<size_t> order(cta.warps.size());
-  std::iota(order.begin(), order.end(), 0);
-  if (options.policy == Policy::LastFirst)
-    std::reverse(order.begin(), order.end());
-  while (!cta.launch.stop) {
-    if (options.policy == Policy::Random)
-      std::shuffle(order.begin(), order.end(), cta.random);
-    bool progress = false, alive = false;
-    for (size_t index : order) {
-      Warp &warp = cta.warps[index];
-      if (!warp.live)
-        continue;
-      alive = true;
-      int budget = options.policy == Policy::RoundRobin ? 100
-                   : options.policy == Policy::LastFirst
-                       ? 1 << 20
-                       : 1 + static_cast<int>(cta.random() % 256);
-      progress |= runWarp(cta, warp, budget);
-      if (cta.launch.stop)
-        return;
-      if (options.timing == Timing::Random)
-        progress |= retireAtRandom(cta);
-    }
-    if (!alive)
-      break;
-    if (!progress && !retire(cta)) {
-      reportDeadlock(cta);
-      return;
-    }
-    if (cta.steps > options.maxSteps) {
-      cta.stop(
-          Kind::Hang, 0, -1, 0,
-          text("more than %llu steps: ", (unsigned long long)options.maxSteps) +
-              whereAllStand(cta));
-      return;
-    }
+  if (options.policy == Policy::Random)
+    std::shuffle(cta.order.begin(), cta.order.end(), cta.random);
+  bool progress = false, alive = false;
+  for (size_t index : cta.order) {
+    Warp &warp = cta.warps[index];
+    if (!warp.live)
+      continue;
+    alive = true;
+    int budget = options.policy == Policy::RoundRobin ? 100
+                 : options.policy == Policy::LastFirst
+                     ? 1 << 20
+                     : 1 + static_cast<int>(cta.random() % 256);
+    progress |= runWarp(cta, warp, budget);
+    if (cta.launch.stop)
+      return false;
+    if (options.timing == Timing::Random)
+      progress |= retireAtRandom(cta);
   }
-  reportLeaks(cta);
+  if (!alive) {
+    reportLeaks(cta);
+    return false;
+  }
+  if (!progress && !retire(cta)) {
+    reportDeadlock(cta);
+    return false;
+  }
+  if (cta.steps > options.maxSteps) {
+    cta.stop(
+        Kind::Hang, 0, -1, 0,
+        text("more than %llu steps: ", (unsigned long long)options.maxSteps) +
+            whereAllStand(cta));
+    return false;
+  }
+  return true;
+}
+
+void runCtas(std::list<Cta> &resident) {
+  for (Cta &cta : resident) {
+    cta.order.resize(cta.warps.size());
+    std::iota(cta.order.begin(), cta.order.end(), 0);
+    if (cta.launch.options.policy == Policy::LastFirst)
+      std::reverse(cta.order.begin(), cta.order.end());
+  }
+  std::vector<Cta *> running;
+  for (Cta &cta : resident)
+    running.push_back(&cta);
+  while (!running.empty())
+    for (size_t i = 0; i < running.size();)
+      if (runTurn(*running[i]))
+        ++i;
+      else
+        running.erase(running.begin() + static_cast<long>(i));
 }
 
 } // namespace filigree::ptx
