@@ -35,7 +35,7 @@ static int64_t rangeBytes(tile::SideAttr side) {
 /// A bound of what is no tile: the words of the walk, copies of the words of a
 /// tile for those who compute and for the entries of the walk's ring, barriers.
 static int64_t walkBytes(tile::KernelOp kernel) {
-  constexpr int64_t frame = 128, ofStream = 96, copies = 10, rest = 352;
+  constexpr int64_t frame = 192, ofStream = 96, copies = 10, rest = 352;
   int64_t bytes = frame, tileWords = 0;
   kernel.walk([&](tile::StreamOp stream) {
     tileWords = bytes + ofStream;

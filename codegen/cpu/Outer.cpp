@@ -41,12 +41,9 @@ Value KernelEmitter::packFactor(Value slots) {
 Value KernelEmitter::splitCount(Value slots) {
   if (fold.getCuQuery())
     return e.c(1);
-  Value nk = e.c(0);
-  for (StreamCode &stream : streams)
-    nk = e.max(nk, tensorSlot(slots, stream.op.getKey(), 3));
   Value tiles = e.max(tileCount(slots), e.c(1));
   Value wanted = e.udiv(e.c(kEnoughTiles), tiles);
-  Value useful = e.udiv(nk, e.c(kLeastSplit));
+  Value useful = e.udiv(mostKeys(slots), e.c(kLeastSplit));
   return e.max(e.c(1), e.min(wanted, useful));
 }
 

@@ -62,23 +62,24 @@ Value HopperKernel::emitAlpha(Value before, Value shift) {
 // The loop
 //===----------------------------------------------------------------------===//
 
+void HopperKernel::release(int32_t ring, Value stage) {
+  p.barrierArriveIf(p.eq(lane, p.c(0)), address(ring, stage, 8));
+}
+
+/// The words of the chunk in `stage`.
+void HopperKernel::readChunk(Value stage) {
+  Value words = address(offChunk, stage, 16);
+  chunkKey = p.loadShared(e.i32(), words);
+  chunkCount = p.loadShared(e.i32(), p.add(words, 4));
+  chunkCode = p.loadShared(e.i32(), p.add(words, 8));
+  // One lane gives the stage back for all.
+  p.syncWarp();
+}
+
 void HopperKernel::emitConsumer() {
-  Value lane0 = p.eq(lane, p.c(0));
   rowInTile = p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2));
   columnPair = p.mul(p.bitAnd(lane, 3), 2);
-  Type f32 = e.f32(), i32 = e.i32();
-  auto release = [&](int32_t ring, Value stage) {
-    p.barrierArriveIf(lane0, address(ring, stage, 8));
-  };
-  // The words of the chunk in `stage`.
-  auto readChunk = [&](Value stage) {
-    Value words = address(offChunk, stage, 16);
-    chunkKey = p.loadShared(i32, words);
-    chunkCount = p.loadShared(i32, p.add(words, 4));
-    chunkCode = p.loadShared(i32, p.add(words, 8));
-    // One lane gives the stage back for all.
-    p.syncWarp();
-  };
+  Type i32 = e.i32();
 
   auto tiles = scf::WhileOp::create(builder, e.loc, TypeRange{i32, i32, i32},
                                     ValueRange{p.c(0), p.c(0), p.c(0)});
@@ -97,9 +98,54 @@ void HopperKernel::emitConsumer() {
   scf::ConditionOp::create(builder, e.loc, more, before);
 
   ValueRange counts = begin(tiles.getAfter());
-  Value pass = counts[0];
-  tileAt = tileWordsAt(pass);
-  Stage first = stageOf(counts[1]);
+  tileAt = tileWordsAt(counts[0]);
+  Values used;
+  if (warpgroups == 1) {
+    used = emitPass(counts[1], counts[2]);
+  } else {
+    Value works = p.lt(p.mul(group, 64), usedRows());
+    auto either =
+        scf::IfOp::create(builder, e.loc, TypeRange{i32, i32}, works, true);
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(either.thenBlock());
+    scf::YieldOp::create(builder, e.loc, emitPass(counts[1], counts[2]));
+    builder.setInsertionPointToStart(either.elseBlock());
+    scf::YieldOp::create(builder, e.loc, emitIdlePass(counts[1], counts[2]));
+    used.assign(either.result_begin(), either.result_end());
+  }
+  scf::YieldOp::create(builder, e.loc,
+                       ValueRange{p.add(counts[0], 1), used[0], used[1]});
+}
+
+Values HopperKernel::emitIdlePass(Value keysBefore, Value valuesBefore) {
+  SmallVector<Type> types(2, e.i32());
+  auto loop = scf::WhileOp::create(builder, e.loc, types,
+                                   ValueRange{keysBefore, valuesBefore});
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Location> locs(2, e.loc);
+  Block *block = builder.createBlock(&loop.getBefore(), {}, types, locs);
+  Stage k = stageOf(block->getArgument(0));
+  p.barrierWait(address(keyFull(), k.index, 8), k.parity);
+  readChunk(k.index);
+  release(keyEmpty(), k.index);
+  scf::ConditionOp::create(
+      builder, e.loc, p.lt(p.c(-1), chunkCode),
+      ValueRange{p.add(block->getArgument(0), 1), block->getArgument(1)});
+  block = builder.createBlock(&loop.getAfter(), {}, types, locs);
+  Stage v = stageOf(block->getArgument(1));
+  p.barrierWait(address(valueFull(), v.index, 8), v.parity);
+  release(valueEmpty(), v.index);
+  scf::YieldOp::create(
+      builder, e.loc,
+      ValueRange{block->getArgument(0), p.add(block->getArgument(1), 1)});
+  builder.setInsertionPointAfter(loop);
+  release(barrier(kQueryEmpty), p.c(0));
+  return Values(loop.getResults());
+}
+
+Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
+  Type f32 = e.f32(), i32 = e.i32();
+  Stage first = stageOf(keysBefore);
   p.barrierWait(address(keyFull(), first.index, 8), first.parity);
   readChunk(first.index);
   size_t oCount = shape.valueDim / 2, pCount = keys / 4;
@@ -119,7 +165,7 @@ void HopperKernel::emitConsumer() {
     Values none(oCount, p.cf(0.0f));
     Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
     none.append({minusInf, minusInf, p.cf(0.0f), p.cf(0.0f)});
-    none.append({p.add(counts[1], 1), counts[2]});
+    none.append({p.add(keysBefore, 1), valuesBefore});
     scf::YieldOp::create(builder, e.loc, none);
 
     builder.setInsertionPointToStart(some.thenBlock());
@@ -139,9 +185,9 @@ void HopperKernel::emitConsumer() {
       p.barrierWait(address(keyFull(), stage.index, 8), stage.parity);
       readChunk(stage.index);
     };
-    Value second = p.add(counts[1], 1);
+    Value second = p.add(keysBefore, 1);
     nextChunk(second);
-    state.append({second, counts[2], chunkKey, chunkCount, chunkCode});
+    state.append({second, valuesBefore, chunkKey, chunkCount, chunkCode});
 
     SmallVector<Type> carried(ValueRange(state).getTypes());
     SmallVector<Location> locs(carried.size(), e.loc);
@@ -246,10 +292,8 @@ void HopperKernel::emitConsumer() {
   state.o.assign(result.begin(), result.begin() + oCount);
   state.m.assign(result.begin() + oCount, result.begin() + oCount + 2);
   state.l.assign(result.begin() + oCount + 2, result.begin() + oCount + 4);
-  emitEpilogue(state);
+  emitResult(state);
   if (!ownOutput())
     release(barrier(kQueryEmpty), p.c(0));
-  scf::YieldOp::create(
-      builder, e.loc,
-      ValueRange{p.add(pass, 1), result[oCount + 4], result[oCount + 5]});
+  return {result[oCount + 4], result[oCount + 5]};
 }

@@ -71,6 +71,7 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
   at = llvm::alignTo(at, 16);
   offEntries = take(kEntries * 16);
   offPosted = take(16);
+  offVotes = take(16);
   offEntryFull = take(8 * kEntries);
   offEntryEmpty = take(8 * kEntries);
   return at;
@@ -119,6 +120,25 @@ Value CudaKernel::emitShared() {
       builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
       "filigree_shared");
   return LLVM::PtrToIntOp::create(builder, e.loc, e.i32(), base);
+}
+
+Value CudaKernel::usedRows() {
+  return p.narrow(e.mul(tileWord(walk::kRows), tileWord(walk::kPack)));
+}
+
+CudaKernel::RowPlace CudaKernel::placeOfRow(Value number) {
+  if (!mayPack())
+    return {p.wide(number), e.c(0)};
+  number = p.here(number);
+  Value pack = p.narrow(tileWord(walk::kPack));
+  auto real = [&](Value value) -> Value {
+    return arith::SIToFPOp::create(builder, e.loc, e.f32(), value);
+  };
+  // Halves lie between the quotients, far from what rounding moves.
+  Value quotient = p.fmul(p.fadd(real(number), p.cf(0.5f)), p.rcp(real(pack)));
+  Value token = arith::FPToSIOp::create(builder, e.loc, e.i32(), quotient);
+  Value before = arith::MulIOp::create(builder, e.loc, token, pack);
+  return {p.wide(token), p.wide(p.sub(number, before))};
 }
 
 CudaKernel::Stage CudaKernel::stageOf(Value number, int32_t count) {
@@ -187,6 +207,7 @@ CudaEntryPoints CudaKernel::emitDevice() {
     for (Value map : mapPointers)
       p.prefetchMap(map);
   });
+  emitPrologue(thread);
   if (!maps.empty())
     p.fenceProxy();
   p.syncBlock();
@@ -200,10 +221,10 @@ CudaEntryPoints CudaKernel::emitDevice() {
 void CudaKernel::emitHost(const CudaEntryPoints &entries) {
   e.function(entries.units, {e.ptr(), e.i64()}, {e.i64()},
              [&](ArrayRef<Value> args) -> SmallVector<Value> {
-               return {tileCount(args[0])};
+               return {e.mul(tileCount(args[0]), splitCount(args[0], args[1]))};
              });
   e.function(entries.workspaceBytes, {e.ptr(), e.i64()}, {e.i64()},
-             [&](ArrayRef<Value>) -> SmallVector<Value> {
-               return {e.c(FIL_ABI_ZEROED_BYTES)};
+             [&](ArrayRef<Value> args) -> SmallVector<Value> {
+               return {workspaceBytes(args[0], args[1])};
              });
 }

@@ -8,8 +8,12 @@
 // entries, between the loads and the sums stages; a chunk of keys has words
 // (first key, number, case) beside its tile, so the warps that compute know
 // nothing of patterns but masks and edges (Softmax.cpp) and the end of a row
-// (Epilogue.cpp). How tiles are loaded and multiplied is the chip's:
+// (Epilogue.cpp, Merge.cpp). How tiles are loaded and multiplied is the chip's:
 // HopperKernel.h, AmpereKernel.h.
+//
+// Few queries: row r of a tile is that of token r / pack and of its head r %
+// pack, so that the heads of a group share the keys that are loaded; otherwise
+// pack is 1.
 //
 // Tiles in shared memory are blocks of 64 columns: a row of a block is 128
 // bytes, its pieces of 16 bytes swizzled by the row (piece ^ row % 8).
@@ -62,6 +66,12 @@ protected:
   virtual void emitReleaseOutput() {}
   /// Before rows of O lie where those of Q did: every warp that reads them has.
   virtual void emitLastQueryRead() = 0;
+  /// What all threads do before the roles begin.
+  virtual void emitPrologue(Value thread) {}
+  /// Whether rows of several heads of a group are loaded into one tile.
+  virtual bool packsHeads() const { return false; }
+  /// Whether keys are split: warps that compute come in fours.
+  virtual bool splitsKeys() const { return false; }
 
   // CudaKernel.cpp
   mlir::LogicalResult refuse(const llvm::Twine &expected,
@@ -76,6 +86,12 @@ protected:
   Value tileWord(int64_t word) {
     return p.loadShared(e.i64(), p.add(tileAt, int32_t(8 * word)));
   }
+  /// Rows of the tile at hand (i32).
+  Value usedRows();
+  struct RowPlace {
+    Value token, head; ///< i64, from the tile's first
+  };
+  RowPlace placeOfRow(Value number);
   struct Stage {
     Value index, parity;
   };
@@ -120,6 +136,27 @@ protected:
     Values o, m, l;
   };
   void emitEpilogue(const State &state);
+  /// Of a row's maximum and this thread's share of its sum: what the row of O
+  /// is multiplied by, and the log-sum-exp.
+  std::pair<Value, Value> emitLastStep(Value m, Value l, Value head);
+
+  // Merge.cpp
+  Value packFactor(Value slots) override;
+  /// Whether heads may share a tile, which is decided by the run.
+  bool mayPack() {
+    return packsHeads() && !fold.getCuQuery() && !masksUseHead();
+  }
+  Value splitCount(Value slots, Value multiprocessors);
+  Value workspaceBytes(Value slots, Value multiprocessors);
+  /// Warps of 16 rows of the highest tile, and bytes of one in the workspace.
+  Value tileWarps(Value slots);
+  int64_t warpBytes() const;
+  /// The end of a unit, each warp of a group of four.
+  void emitResult(const State &state);
+  void emitPartial(const State &state);
+  /// `width` pieces from `block` times as many on, of the rows of a warp.
+  void emitMerge(Value tileAt, Value unitBytes, Value rowWarp, Value block,
+                 int64_t width);
 
   const CudaTarget &cuda;
   Ptx p;
@@ -130,7 +167,7 @@ protected:
 
   // Bytes into dynamic shared memory.
   int32_t offQuery = 0, offOutput = 0; ///< the same place, or its own
-  int32_t offWalk, offTile, offPending, offEntries, offPosted;
+  int32_t offWalk, offTile, offPending, offEntries, offPosted, offVotes;
   int32_t sharedBytes;
   /// Words of two tiles: while one is stored the next begins.
   Value tileWordsAt(Value pass) {
@@ -151,7 +188,7 @@ protected:
   Value shared; ///< i32: start of dynamic shared memory
   Value slots;  ///< generic pointer
   Values mapPointers;
-  Value workspace; ///< word 0 counts the tiles drawn
+  Value workspace; ///< word 0 counts the units drawn
   Value units;     ///< i64
   Value lane;      ///< i32
   // Of a warp that computes.

@@ -10,37 +10,43 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
-void CudaKernel::emitEpilogue(const State &state) {
-  Value batch = tileWord(walk::kBatch), head = tileWord(walk::kHead);
-  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
-  Value count = p.narrow(tileWord(walk::kRows));
+std::pair<Value, Value> CudaKernel::emitLastStep(Value m, Value l, Value head) {
   Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
+  l = p.fadd(l, p.shuffleXor(l, 1));
+  l = p.fadd(l, p.shuffleXor(l, 2));
+  Value top = p.fmul(m, p.cf(logitFactor)); // base 2
+  Value scale = p.cf(1.0f);
+  if (Value sink = storeOp.getSink()) {
+    // One more logit, with value zero.
+    Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
+    Value logit = p.fmul(entry, p.cf(walk::kLog2e));
+    Value best = p.fmax(logit, top);
+    Value none = p.isValue(best, -std::numeric_limits<float>::infinity());
+    Value shift = p.select(none, p.cf(0.0f), best);
+    scale = p.ex2(p.fsub(top, shift));
+    l = p.fma(l, scale, p.ex2(p.fsub(logit, shift)));
+    top = best;
+  }
+  Value empty = p.isValue(l, 0.0f);
+  Value inverse = p.select(empty, p.cf(0.0f), p.fmul(scale, p.rcp(l)));
+  Value lse = p.fmul(p.fadd(p.lg2(l), top), p.cf(walk::kLn2));
+  return {inverse, p.select(empty, minusInf, lse)};
+}
+
+void CudaKernel::emitEpilogue(const State &state) {
+  Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
+  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
+  Value count = usedRows();
   Values inverse;
   for (int row = 0; row < 2; ++row) {
-    Value l = p.fadd(state.l[row], p.shuffleXor(state.l[row], 1));
-    l = p.fadd(l, p.shuffleXor(l, 2));
-    Value top = p.fmul(state.m[row], p.cf(logitFactor)); // base 2
-    Value scale = p.cf(1.0f);
-    if (Value sink = storeOp.getSink()) {
-      // One more logit, with value zero.
-      Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
-      Value logit = p.fmul(entry, p.cf(walk::kLog2e));
-      Value best = p.fmax(logit, top);
-      Value none = p.isValue(best, -std::numeric_limits<float>::infinity());
-      Value shift = p.select(none, p.cf(0.0f), best);
-      scale = p.ex2(p.fsub(top, shift));
-      l = p.fma(l, scale, p.ex2(p.fsub(logit, shift)));
-      top = best;
-    }
-    Value empty = p.isValue(l, 0.0f);
-    inverse.push_back(p.select(empty, p.cf(0.0f), p.fmul(scale, p.rcp(l))));
-    Value lse = p.fmul(p.fadd(p.lg2(l), top), p.cf(walk::kLn2));
-    lse = p.select(empty, minusInf, lse);
     Value number = p.add(rowInTile, 8 * row);
+    RowPlace place = placeOfRow(number);
+    Value head = e.add(head0, place.head), token = e.add(row0, place.token);
+    auto [factor, lse] = emitLastStep(state.m[row], state.l[row], head);
+    inverse.push_back(factor);
     Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, count));
-    e.ifThen(writes, [&] {
-      Value at = e.add(row0, p.wide(number));
-      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, at}), 4);
+    e.ifThen(writes, [&, lse = lse] {
+      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, token}), 4);
     });
   }
 
@@ -80,7 +86,8 @@ void CudaKernel::emitEpilogue(const State &state) {
   p.syncWarp();
   // 16 bytes a lane and turn, rows one after the other.
   Value output = storeOp.getOutput();
-  Value base = tensorAt(slots, output, {batch, head, row0});
+  Value base = tensorAt(slots, output, {batch, head0, row0});
+  Value headStride = e.mul(tensorSlot(slots, output, 6), e.c(2));
   Value stride = e.mul(tensorSlot(slots, output, 7), e.c(2));
   Type four = VectorType::get({4}, e.i32());
   int64_t pieces = 16 * groups;
@@ -96,8 +103,9 @@ void CudaKernel::emitEpilogue(const State &state) {
     Value place = p.bitXor(p.bitAnd(column, 7), p.bitAnd(row, 7));
     e.ifThen(inside, [&] {
       Value data = p.loadShared(four, p.add(at, p.mul(place, 16)));
-      Value offset =
-          e.add(e.mul(p.wide(number), stride), p.wide(p.mul(column, 16)));
+      RowPlace to = placeOfRow(number);
+      Value offset = e.add(e.mul(to.token, stride), e.mul(to.head, headStride));
+      offset = e.add(offset, p.wide(p.mul(column, 16)));
       LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
     });
   }

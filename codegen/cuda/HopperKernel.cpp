@@ -67,6 +67,8 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
   if (isPaged())
     for (walk::StreamCode &stream : streams)
       use(stream.op.getValue(), 1);
+  if (mayPack())
+    use(fold.getQuery(), 1);
   return result;
 }
 
@@ -82,6 +84,22 @@ void HopperKernel::emitBarrierInit() {
   }
   emitEntryBarrierInit();
   p.fenceBarrierInit();
+}
+
+void HopperKernel::emitPrologue(Value thread) {
+  if (!mayPack())
+    return;
+  Type four = VectorType::get({4}, e.i32());
+  Value zeros = arith::ConstantOp::create(
+      builder, e.loc,
+      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+  e.ifThen(e.lt(e.c(1), packFactor(slots)), [&] {
+    e.loop(p.wide(thread), e.c(rows * kRowBytes * keyChunks / 16), threads(),
+           [&](Value piece) {
+             p.storeShared(
+                 zeros, p.add(address(offQuery), p.mul(p.narrow(piece), 16)));
+           });
+  });
 }
 
 void HopperKernel::emitRoles(Value thread, Value warpOfBlock) {

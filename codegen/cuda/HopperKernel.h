@@ -7,18 +7,20 @@
 // of queries each; S stages of K, S of V, one Q.
 //
 //   init barriers, sync                                     (HopperKernel.cpp)
+//   few queries: clear Q, of which rows stay that no head fills
 //   walker and loader, one thread each           (Walker.cpp, Loader.cpp)
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
-//     until the end: wait qFull
+//     until the end: wait qFull; if it has no rows: take part in the barriers
 //       for chunk i until the end: wait kFull
 //         S = Q K_i^T; commit
 //         wait vFull; O += P V_(i-1); commit                (not for i = 0)
 //         wait for S; arrive kEmpty; edge, mask, row maxima, P_i = exp2
 //         wait for O; arrive vEmpty; O *= alpha
 //       wait vFull; O += P V_last; wait; arrive vEmpty
-//       l; log-sum-exp; O / l -> smem -> memory
+//       l; log-sum-exp; O / l -> smem -> memory; or, of a split: O, m, l ->
+//         workspace, the last to come merges          (Epilogue.cpp, Merge.cpp)
 //       arrive qEmpty: after the last S if O has a place beside Q
 //
 //===----------------------------------------------------------------------===//
@@ -45,6 +47,9 @@ private:
   void emitRoles(Value thread, Value warpOfBlock) override;
   bool loadsPages() const override { return true; }
   void emitLastQueryRead() override { p.syncNamed(p.add(group, 1), 128); }
+  void emitPrologue(Value thread) override;
+  bool packsHeads() const override { return true; }
+  bool splitsKeys() const override { return true; }
   /// The copy engine writes the next Q where rows of O lay.
   void emitReleaseOutput() override {
     if (!ownOutput())
@@ -56,7 +61,8 @@ private:
 
   // Loader.cpp
   void emitLoader();
-  void emitLoad(Value barrierAt, Value at, int32_t rows, int32_t chunks,
+  /// Chunks of 64 columns lie `tileRows` rows apart.
+  void emitLoad(Value barrierAt, Value at, int32_t tileRows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);
   /// K or V of the keys of a chunk, `row` the first of n; with `mapOfRows` no
   /// row behind them.
@@ -65,10 +71,17 @@ private:
   };
   void emitLoadKeys(Value barrierAt, Value at, int32_t chunks, Value map,
                     Value mapOfRows, const Chunk &chunk);
+  void emitLoadQuery(Value barrierAt, llvm::function_ref<Value(int64_t)> word);
 
   // Consumer.cpp
   void emitConsumer();
   Value emitAlpha(Value before, Value shift);
+  /// One pass; key and value stages used so far, before and after.
+  Values emitPass(Value keysUsed, Value valuesUsed);
+  Values emitIdlePass(Value keysUsed, Value valuesUsed);
+  /// One lane gives a stage back for its warp.
+  void release(int32_t ring, Value stage);
+  void readChunk(Value stage);
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);
 

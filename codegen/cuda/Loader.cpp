@@ -13,7 +13,8 @@
 //                     V of the chunk before: wait vEmpty; V -> smem, vFull
 //              end:   wait kEmpty; chunk words = end; kFull; the last V
 //                     no chunk before: Q
-//   Q:       wait qEmpty; Q -> smem; copy the tile's words; qFull
+//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; copy
+//            the tile's words; qFull
 //
 // Q has one place, free when the tile before is stored; the first keys of a
 // tile need not wait for that. A chunk's values follow the next chunk's keys:
@@ -32,11 +33,11 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
-void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t boxRows,
+void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t tileRows,
                             int32_t chunks, Value map, Value row, Value head,
                             Value batch) {
   for (int32_t k = 0; k < chunks; ++k)
-    p.loadTile(p.add(at, k * boxRows * 128), map,
+    p.loadTile(p.add(at, k * tileRows * 128), map,
                {p.c(64 * k), row, head, batch}, barrierAt);
 }
 
@@ -88,6 +89,35 @@ void HopperKernel::emitLoadKeys(Value barrierAt, Value at, int32_t chunks,
       Value row = p.narrow(number);
       load(p.add(first, row), mapOfRows,
            p.select(p.lt(row, rest), p.add(slot, row), p.c(page)), entry);
+    });
+  });
+}
+
+void HopperKernel::emitLoadQuery(Value barrierAt,
+                                 llvm::function_ref<Value(int64_t)> word) {
+  Value batch = word(walk::kBatch), head = word(walk::kHead);
+  Value row = p.add(word(walk::kRow0), word(walk::kQueryBase));
+  Value at = address(offQuery);
+  // Bytes are expected before they can arrive, and this thread arrives last.
+  auto whole = [&] {
+    p.barrierExpectOnly(barrierAt, p.c(rows * kRowBytes * keyChunks));
+    emitLoad(barrierAt, at, rows, keyChunks, mapPointers[0], row, head, batch);
+  };
+  if (!mayPack())
+    return whole();
+  Value pack = word(walk::kPack), tokens = word(walk::kRows);
+  e.ifThen(p.eq(pack, p.c(1)), whole, [&] {
+    Value used = arith::MulIOp::create(builder, e.loc, pack, tokens);
+    p.barrierExpectOnly(barrierAt, p.mul(used, kRowBytes * keyChunks));
+    e.loop(e.c(0), p.wide(tokens), 1, [&](Value token) {
+      Value number = p.narrow(token);
+      Value first = arith::MulIOp::create(builder, e.loc, number, pack);
+      e.loop(e.c(0), p.wide(pack), 1, [&](Value k) {
+        Value of = p.narrow(k);
+        emitLoad(barrierAt, p.add(at, p.mul(p.add(first, of), kRowBytes)), rows,
+                 keyChunks, mapPointers.back(), p.add(row, number),
+                 p.add(head, of), batch);
+      });
     });
   });
 }
@@ -167,14 +197,13 @@ void HopperKernel::emitLoader() {
   };
   auto loadQuery = [&](Value index) {
     Value tile = address(offPending, index, tileBytes());
-    Place at = placeOf(tile);
+    auto word = [&](int64_t number) {
+      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * number)));
+    };
     Value full = address(barrier(kQueryFull));
     p.barrierWait(address(barrier(kQueryEmpty)),
                   p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
-    // Bytes are expected before they can arrive, and this thread arrives last.
-    p.barrierExpectOnly(full, rows * 128 * keyChunks);
-    emitLoad(full, address(offQuery), rows, keyChunks, mapPointers[0], at.row,
-             at.head, at.batch);
+    emitLoadQuery(full, word);
     Value words = tileWordsAt(state[kPass]);
     for (int64_t k = 0; k < tileWords(); ++k)
       p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),

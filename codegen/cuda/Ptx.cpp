@@ -173,6 +173,11 @@ void Ptx::storeShared(Value value, Value address) {
   LLVM::StoreOp::create(b, loc, value, sharedPointer(*this, address));
 }
 
+Value Ptx::atomicAdd(Value pointer, Value value) {
+  return ptx("atom.acq_rel.gpu.add.u32 $0, [$1], $2;", {i32()}, {},
+             {pointer, value})[0];
+}
+
 //===----------------------------------------------------------------------===//
 // mbarrier
 //===----------------------------------------------------------------------===//
@@ -199,10 +204,9 @@ void Ptx::barrierExpect(Value address, int32_t bytes) {
           ";",
       {}, {}, {address});
 }
-void Ptx::barrierExpectOnly(Value address, int32_t bytes) {
-  ptx("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], " + Twine(bytes) +
-          ";",
-      {}, {}, {address});
+void Ptx::barrierExpectOnly(Value address, Value bytes) {
+  ptx("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], $1;", {}, {},
+      {address, bytes});
 }
 void Ptx::barrierWait(Value address, Value parity) {
   auto loop = scf::WhileOp::create(b, loc, TypeRange(), ValueRange());

@@ -68,6 +68,9 @@ public:
   Value loadShared(Type type, Value address);
   void storeShared(Value value, Value address);
 
+  /// What was at `pointer` (i32) before; whoever sees it sees what went before.
+  Value atomicAdd(Value pointer, Value value);
+
   // mbarrier.
   void barrierInit(Value address, int32_t count);
   void fenceBarrierInit();
@@ -75,7 +78,7 @@ public:
   void barrierArriveIf(Value cond, Value address);
   void barrierExpect(Value address, int32_t bytes);
   /// The same without arriving.
-  void barrierExpectOnly(Value address, int32_t bytes);
+  void barrierExpectOnly(Value address, Value bytes);
   /// Waits until the phase of `parity` (i32) has completed.
   void barrierWait(Value address, Value parity);
 
@@ -124,6 +127,10 @@ public:
 
   /// 2 or 4 registers: matrices of 8 x 8 to the rows the lanes name.
   void storeMatrices(Value address, ValueRange registers);
+
+  /// The same i32, so that what follows from it is computed here and takes no
+  /// register of the loops around.
+  Value here(Value a) { return ptx("", {i32()}, {a}, {})[0]; }
 
   /// Inline PTX: `outputs` first, then `tied` (to the first outputs), then
   /// `inputs`. Nothing moves across it in memory, unless it is `pure`: a

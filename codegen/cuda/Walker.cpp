@@ -7,7 +7,7 @@
 // the latency of the walk (words in shared memory, lists in global memory) is
 // not that of the loads.
 //
-//   for tile drawn from the counter: for document of the tile:
+//   for unit drawn from the counter: for document of its tile:
 //     post begin, with the words of the tile
 //     walk the streams; each chunk: post (row, n, code, key)
 //     post end
@@ -95,12 +95,28 @@ void CudaKernel::emitWalker() {
           address(offWalk)));
   p.storeShared(p.c(0), address(offPosted));
   emitFrameInit(scratch);
-  // A tile is drawn when the one before is walked, a ring of chunks before it
-  // is computed: its latency is hidden, and no tile is kept for a busy CTA.
+  // Every tile has as many splits.
+  bool splits = splitsKeys() && !fold.getCuQuery();
+  if (splits) {
+    Value count = e.udiv(units, e.max(tileCount(slots), e.c(1)));
+    setFrame(scratch, walk::kSplits, e.max(count, e.c(1)));
+    setFrame(scratch, walk::kWarps, tileWarps(slots));
+  }
+  // A unit is drawn when the one before is walked, a ring of chunks before it
+  // is computed: its latency is hidden, and no unit is kept for a busy CTA.
   e.whileLoop(
-      {emitDraw()}, [&](ValueRange tile) { return e.lt(tile[0], units); },
-      [&](ValueRange tile) -> SmallVector<Value> {
-        emitLocate(scratch, slots, tile[0], [&] { e.call(pass, {scratch}); });
+      {emitDraw()}, [&](ValueRange unit) { return e.lt(unit[0], units); },
+      [&](ValueRange unit) -> SmallVector<Value> {
+        Value tile = unit[0], from = slots;
+        if (splits) {
+          Value count = frame(scratch, walk::kSplits);
+          setFrame(scratch, walk::kSplit, e.urem(tile, count));
+          tile = e.udiv(tile, count);
+          // By an address from memory: what follows from the slots alone would
+          // be computed before the loop and kept in registers through the walk.
+          from = slotsOf(scratch);
+        }
+        emitLocate(scratch, from, tile, [&] { e.call(pass, {scratch}); });
         return {emitDraw()};
       });
   Value zero = p.c(0);

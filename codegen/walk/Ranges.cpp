@@ -89,6 +89,47 @@ void WalkEmitter::emitRangeHelpers() {
         return {e.select(some, rangeWord(e, area, found[0], 0), e.c(kNever)),
                 e.select(some, rangeWord(e, area, found[0], 1), e.c(kNever))};
       });
+
+  // keyAfter(area, number) -> the key that so many keys of the ranges precede;
+  // kNever if there are no more.
+  keyAfter = e.function(
+      named("key_after"), {e.ptr(), e.i64()}, {e.i64()},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value area = args[0], count = e.loadI64(area, 0);
+        auto width = [&](Value k) {
+          return e.sub(rangeWord(e, area, k, 1), rangeWord(e, area, k, 0));
+        };
+        SmallVector<Value> found = e.whileLoop(
+            {e.c(0), args[1]},
+            [&](ValueRange state) {
+              return e.band(e.lt(state[0], count),
+                            e.le(width(state[0]), state[1]));
+            },
+            [&](ValueRange state) -> SmallVector<Value> {
+              return {e.add(state[0], 1), e.sub(state[1], width(state[0]))};
+            });
+        Value key = e.add(rangeWord(e, area, found[0], 0), found[1]);
+        return {e.select(e.lt(found[0], count), key, e.c(kNever))};
+      });
+}
+
+void WalkEmitter::emitClip(size_t s, Value scratch) {
+  Value touched = e.at(scratch, layout.touched[s][0]);
+  Value total = e.loop(e.c(0), e.loadI64(touched, 0), 1, {e.c(0)},
+                       [&](Value k, ValueRange sum) -> SmallVector<Value> {
+                         Value width = e.sub(rangeWord(e, touched, k, 1),
+                                             rangeWord(e, touched, k, 0));
+                         return {e.add(sum[0], width)};
+                       })[0];
+  Value share = shareOf(scratch, total);
+  Value first = e.mul(share, frame(scratch, kSplit));
+  Value area = e.at(scratch, layout.stream[s]), nk = e.loadI64(area, kNk);
+  auto store = [&](Value number, int64_t word) {
+    Value key = e.call(keyAfter, {touched, number})[0];
+    e.storeI64(e.min(key, nk), area, word);
+  };
+  store(first, kClipLo);
+  store(e.add(first, share), kClipHi);
 }
 
 /// Value of an affine map's results, as i64.

@@ -4,7 +4,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Tiles count (batch entry, head, rows), rows fastest; the last tile of the
-// rows comes first, so that under a causal mask the longest does. A packed
+// rows comes first, so that under a causal mask the longest does. Few queries
+// share a tile with those of other heads of their group, as many as
+// `packFactor` says; the last tile of a group may have fewer. A packed
 // tile covers token rows [u * rows, (u + 1) * rows), or fewer where documents
 // have few, and is visited once a document it meets; the first is found by
 // binary search in cu_q. Entries are
@@ -18,19 +20,23 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::walk;
 
+bool WalkEmitter::masksUseHead() {
+  return llvm::any_of(streams, [](StreamCode &stream) {
+    return llvm::any_of(stream.cases, [](tile::CaseOp op) {
+      return !op.getMask().empty() &&
+             !op.getMask().front().getArgument(1).use_empty();
+    });
+  });
+}
+
 Value WalkEmitter::sharingHeads(Value slots) {
   Value heads = tensorSlot(slots, fold.getQuery(), 2);
   Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
   Value group = e.udiv(heads, e.max(kvHeads, e.c(1)));
-  Value shared = e.truth(true);
-  for (StreamCode &stream : streams) {
-    for (tile::CaseOp op : stream.cases)
-      if (!op.getMask().empty() &&
-          !op.getMask().front().getArgument(1).use_empty())
-        shared = e.truth(false);
+  Value shared = e.truth(!masksUseHead());
+  for (StreamCode &stream : streams)
     for (Value start : stream.op.getStarts())
       shared = e.band(shared, e.le(tensorSlot(slots, start, 2), kvHeads));
-  }
   return e.select(shared, group, e.c(1));
 }
 
@@ -50,24 +56,33 @@ WalkEmitter::RowTiles WalkEmitter::rowTiles(Value slots) {
   return tiles;
 }
 
+WalkEmitter::HeadTiles WalkEmitter::headTiles(Value slots, Value pack) {
+  Value heads = tensorSlot(slots, fold.getQuery(), 2);
+  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value group = e.udiv(heads, e.max(kvHeads, e.c(1)));
+  Value held = e.max(pack, e.c(1));
+  Value ofGroup = e.udiv(e.add(e.add(group, held), -1), held);
+  return {group, ofGroup, e.mul(kvHeads, ofGroup)};
+}
+
 Value WalkEmitter::tileCount(Value slots) {
   Value query = fold.getQuery();
   Value tiles = rowTiles(slots).count;
-  Value pack = packFactor(slots);
-  Value heads = e.udiv(tensorSlot(slots, query, 2), e.max(pack, e.c(1)));
+  Value heads = headTiles(slots, packFactor(slots)).ofBatch;
   return e.mul(e.mul(tensorSlot(slots, query, 1), heads), tiles);
 }
 
 WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
                                                 Value tile) {
-  Value query = fold.getQuery();
-  Value held = e.max(pack, e.c(1));
-  Value heads = e.udiv(tensorSlot(slots, query, 2), held);
+  HeadTiles heads = headTiles(slots, pack);
   RowTiles tiles = rowTiles(slots);
   Value outer = e.udiv(tile, tiles.count);
   Value rowTile = e.sub(e.add(tiles.count, -1), e.urem(tile, tiles.count));
-  return {e.udiv(outer, heads), e.mul(e.urem(outer, heads), held),
-          e.mul(rowTile, tiles.rows)};
+  Value inBatch = e.urem(outer, heads.ofBatch);
+  Value first = e.mul(e.urem(inBatch, heads.ofGroup), e.max(pack, e.c(1)));
+  Value head = e.add(e.mul(e.udiv(inBatch, heads.ofGroup), heads.group), first);
+  return {e.udiv(outer, heads.ofBatch), head, e.mul(rowTile, tiles.rows),
+          e.min(pack, e.sub(heads.group, first))};
 }
 
 void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
@@ -75,14 +90,14 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   Value query = fold.getQuery();
   Value heads = tensorSlot(slots, query, 2), nq = tensorSlot(slots, query, 3);
   Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
-  Value pack = packFactor(slots);
-  TilePlace at = placeOfTile(slots, pack, tile);
+  TilePlace at = placeOfTile(slots, packFactor(slots), tile);
   Value batch = at.batch, head = at.head, row0 = at.row0;
   setFrame(scratch, kBatch, batch);
   setFrame(scratch, kHead, head);
   setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
-  setFrame(scratch, kPack, pack);
-  setFrame(scratch, kHeld, e.mul(pack, nq));
+  setFrame(scratch, kPack, at.pack);
+  setFrame(scratch, kHeld, e.mul(at.pack, nq));
+  setFrame(scratch, kTile, tile);
   Value rowEnd = e.min(nq, e.add(row0, rowTiles(slots).rows));
 
   auto place = [&](Value document, Value first, Value rows, Value docQ,
@@ -212,6 +227,13 @@ Value WalkEmitter::leastKeys(Value slots) {
   Value nk = tensorSlot(slots, streams[0].op.getKey(), 3);
   for (StreamCode &stream : streams)
     nk = e.min(nk, tensorSlot(slots, stream.op.getKey(), 3));
+  return nk;
+}
+
+Value WalkEmitter::mostKeys(Value slots) {
+  Value nk = e.c(0);
+  for (StreamCode &stream : streams)
+    nk = e.max(nk, tensorSlot(slots, stream.op.getKey(), 3));
   return nk;
 }
 

@@ -5,7 +5,8 @@
 //
 //   walk(scratch):
 //     addresses, clip to the split, ranges of every case
-//     no lists:  process(case 0, all keys)
+//     no lists:  clip to the split's share of what the case touches
+//                process(case 0, all keys)
 //     lists:     skip, in every list, what ends before the split
 //                at = first key of the split
 //                while at < its end:
@@ -148,6 +149,13 @@ func::FuncOp WalkEmitter::emitAdvance(size_t s, size_t list) {
       });
 }
 
+Value WalkEmitter::shareOf(Value scratch, Value keys) {
+  Value splits = frame(scratch, kSplits);
+  Value share = e.udiv(e.add(e.add(keys, splits), -1), splits);
+  return e.mul(e.ceilDiv(share, schedule.getMaskedChunk()),
+               schedule.getMaskedChunk());
+}
+
 func::FuncOp WalkEmitter::emitWalk(size_t s) {
   tile::StreamOp op = streams[s].op;
   size_t lists = op.getStarts().size();
@@ -173,13 +181,8 @@ func::FuncOp WalkEmitter::emitWalk(size_t s) {
           e.storeI64(e.mul(tensorSlot(slots, tensor, 7), bytes), area,
                      strideWord);
         }
-        // Splits are even shares of the keys, in whole masked chunks.
         Value nk = e.loadI64(area, kNk);
-        Value share = e.mul(
-            e.ceilDiv(e.udiv(e.add(nk, e.add(frame(scratch, kSplits), -1)),
-                             frame(scratch, kSplits)),
-                      schedule.getMaskedChunk()),
-            schedule.getMaskedChunk());
+        Value share = shareOf(scratch, nk);
         Value clipLo = e.min(nk, e.mul(share, frame(scratch, kSplit)));
         e.storeI64(clipLo, area, kClipLo);
         e.storeI64(e.min(nk, e.add(clipLo, share)), area, kClipHi);
@@ -189,6 +192,9 @@ func::FuncOp WalkEmitter::emitWalk(size_t s) {
               e.call(ranges, {scratch});
 
           if (lists == 0) {
+            if (!streams[s].ranges.empty() && streams[s].ranges[0])
+              e.ifThen(e.lt(e.c(1), frame(scratch, kSplits)),
+                       [&] { emitClip(s, scratch); });
             if (!streams[s].process.empty())
               e.call(streams[s].process[0], {scratch, e.c(0), nk});
             return;

@@ -75,7 +75,7 @@ protected:
   virtual void layOutStream(size_t s) {}
   virtual void beginLists(size_t s, Value scratch) {}
   virtual void endLists(size_t s, Value scratch) {}
-  /// Query heads whose rows share a tile; 0: a tile has rows of one head.
+  /// Most query heads whose rows share a tile; 0: a tile has rows of one head.
   virtual Value packFactor(Value slots) { return e.c(0); }
 
   // WalkEmitter.cpp
@@ -103,6 +103,7 @@ protected:
   size_t twinOf(size_t s, size_t caseIndex);
 
   // Tiles.cpp
+  bool masksUseHead();
   /// Query heads of a key head, if none of them has a graph of its own; else 1.
   Value sharingHeads(Value slots);
   struct RowTiles {
@@ -112,11 +113,19 @@ protected:
   Value tileCount(Value slots);
   struct TilePlace {
     Value batch, head, row0;
+    Value pack; ///< heads of this tile, from `head` on; 0 as packFactor says
   };
   TilePlace placeOfTile(Value slots, Value pack, Value tile);
+  /// Tiles over the heads of a group, and those of a batch entry.
+  struct HeadTiles {
+    Value group, ofGroup, ofBatch;
+  };
+  HeadTiles headTiles(Value slots, Value pack);
   /// Keys of the source that has the fewest; in pages, of the longest sequence
   /// that the table can hold.
   Value leastKeys(Value slots);
+  /// Keys of the source that has the most.
+  Value mostKeys(Value slots);
   /// Reports a length of keys in pages below 0 or beyond `most`.
   void reportLength(Value scratch, Value length, Value most);
   mlir::func::FuncOp emitCheckDocuments();
@@ -141,6 +150,8 @@ protected:
   void reportPage(Value scratch, Value key);
 
   // Walk.cpp
+  /// Of `keys` keys, those of a split: even, in whole masked chunks.
+  Value shareOf(Value scratch, Value keys);
   mlir::func::FuncOp emitWalk(size_t s);
   mlir::func::FuncOp emitSkip(size_t s, size_t list);
   mlir::func::FuncOp emitAdvance(size_t s, size_t list);
@@ -149,6 +160,8 @@ protected:
   // Ranges.cpp
   void emitRangeHelpers();
   mlir::func::FuncOp emitRanges(size_t s, int caseIndex);
+  /// Clips a stream without lists to this split's share of what case 0 touches.
+  void emitClip(size_t s, Value scratch);
   mlir::func::FuncOp emitProcess(size_t s, int caseIndex);
   Certainty certainty(size_t s, int caseIndex, Value scratch, Value iLo,
                       Value iHi, Value jLo, Value jHi);
@@ -174,7 +187,7 @@ protected:
   float naturalFactor;
   std::vector<StreamCode> streams;
   ScratchLayout layout;
-  mlir::func::FuncOp normalize, seek;
+  mlir::func::FuncOp normalize, seek, keyAfter;
 };
 
 } // namespace filigree::walk

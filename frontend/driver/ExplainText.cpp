@@ -278,10 +278,12 @@ void TextReport::printLaunchWork() {
   for (const LaunchSizes &launch : sizes.launches) {
     double resident =
         double(launch.ctasPerMultiprocessor) * report.roofline.multiprocessors;
-    os << formatv("  tiles            {0} of queries, {1:f2} for each CTA that "
-                  "{2} multiprocessors hold\n",
-                  grouped(launch.units), double(launch.units) / resident,
-                  report.roofline.multiprocessors);
+    os << formatv(
+        "  units            {0}, tiles of queries times splits of keys, "
+        "{1:f2} for each CTA that "
+        "{2} multiprocessors hold\n",
+        grouped(launch.units), double(launch.units) / resident,
+        report.roofline.multiprocessors);
   }
   os << formatv("  workspace        {0} bytes, {1} of a checked run\n",
                 grouped(sizes.workspace), grouped(sizes.checkedWorkspace));
@@ -312,7 +314,7 @@ void TextReport::printSchedule() {
                   launch.threads, grouped(launch.sharedBytes),
                   plural(launch.ctasPerMultiprocessor, "CTA"),
                   launch.persistent
-                      ? "persistent: each draws tiles until there "
+                      ? "persistent: each draws units until there "
                         "are none"
                       : "one for each tile");
 }

@@ -2,7 +2,7 @@
 """check.py - compiled patterns against the float64 reference, shape by shape.
 
     check.py PATTERN... [--dims D] [--dtypes f32,bf16,f16] [--target T] [--shape B,Hq,Hkv,Nq,Nk]...
-                        [--device cuda] [--schedule POLICY,TIMING] [--value-dim D]
+                        [--device cuda] [--schedule POLICY,TIMING] [--multiprocessors N] [--value-dim D]
 
 Compiles each pattern of Inputs/patterns.attn and runs it with --check on random
 inputs of each shape; the rule by which an answer passes is the tool's
@@ -160,7 +160,8 @@ def compile_command(pattern, dtypes, dims, output, *more, value_dim=None):
 class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
-    def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False, page=16):
+    def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False, page=16,
+                 multiprocessors=None):
         self.artifact, self.data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
         self.target, self.device, self.schedule, self.huge, self.page = target, device, schedule, huge, page
         self.passed = self.failed = 0
@@ -175,6 +176,8 @@ class Kernels:
                         "FILIGREE_LIBCUDA": os.path.join(BUILD, "test", "lib", "fake-cuda", "libcuda.so.1"),
                         "FAKE_CUDA_PLUGIN": os.path.join(BUILD, "test", "lib", "ptx-emulator",
                                                          "filigree_emulating_plugin.so")}
+        if multiprocessors:
+            self.env["FILIGREE_EMULATE_MULTIPROCESSORS"] = str(multiprocessors)
 
     def compile(self, pattern, dtype, dim, value_dim=None):
         pages = ["--set", f"page={self.page}"] if pattern.startswith("paged") else []
@@ -212,6 +215,7 @@ def main():
     parser.add_argument("--dtypes", help="f32,bf16,f16; on cuda bf16,f16")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--schedule", default="random,random", help="of the emulator: who runs next, when copies land")
+    parser.add_argument("--multiprocessors", type=int, help="of the emulated device: more of them, more splits")
     parser.add_argument("--value-dim", type=int)
     parser.add_argument("--target", default=best_target(), help="default: what a run on this machine would use")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
@@ -220,7 +224,8 @@ def main():
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge, options.page)
+        kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge, options.page,
+                          options.multiprocessors)
         dtypes = options.dtypes or ("bf16,f16" if options.device == "cuda" else "f32,bf16,f16")
         for pattern in options.patterns:
             for dim in map(int, options.dims.split(",")):

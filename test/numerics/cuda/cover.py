@@ -6,7 +6,7 @@
 
 A kernel is a pattern with head sizes, a type and a target. Every pattern has three
 kernels of three sizes and both types, which run on all SHAPES between them, one or
-two on each target; every size meets both types, both targets and all shapes.
+three on each target, four each; every size meets both types, both targets and all shapes.
 Patterns that gather keys have one kernel each and two shapes. Prints the number of
 cases as check.py does.
 """
@@ -31,21 +31,22 @@ SLOW = ["columns", "columns_causal", "columns_bias", "columns_or", "columns_out"
 DIMS = [(8, 8), (40, 40), (64, 64), (96, 96), (128, 128), (192, 128), (256, 256)]
 DTYPES = ["bf16", "f16"]
 TARGETS = ["cuda:sm_90a", "cuda:sm_80"]
-# Batch, query heads, key heads, queries, keys: one row, ragged tails, several tiles, groups of 1 to 4; more
-# chunks than there are stages.
+# Batch, query heads, key heads, queries, keys: one row, ragged tails, several tiles, groups of 1 to 8, more
+# chunks than there are stages; keys are split where tiles are fewer than the four multiprocessors.
 SHAPES = [(1, 2, 1, 1, 1), (1, 2, 2, 63, 63), (2, 2, 1, 64, 64), (1, 4, 1, 65, 65), (2, 3, 1, 113, 203),
-          (1, 2, 1, 1, 300), (1, 1, 1, 130, 17), (1, 2, 1, 257, 257), (1, 2, 1, 5, 700)]
+          (1, 2, 1, 1, 300), (1, 1, 1, 130, 17), (1, 2, 1, 257, 257), (1, 2, 1, 5, 700),
+          (1, 8, 1, 1, 1030), (1, 3, 1, 17, 540), (1, 2, 2, 2, 600)]
 SMALL = [(1, 2, 1, 1, 1), (1, 2, 1, 33, 65)]
 
 
 def covering():
-    """(pattern, dims, dtype, target, shapes): 7 sizes, 2 types, 2 targets and 3 times 3 shapes in turn, so that
+    """(pattern, dims, dtype, target, shapes): 7 sizes, 2 types, 2 targets and 3 times 4 shapes in turn, so that
     all meet; targets alternate within a pattern, beginning with the other one every two patterns."""
     chosen = []
     for number, (pattern, turn) in enumerate(itertools.product(PATTERNS, range(3))):
         chosen.append((pattern, DIMS[number % len(DIMS)], DTYPES[number % 2],
                        TARGETS[(turn + number // 6) % 2],
-                       [SHAPES[(3 * number + n) % len(SHAPES)] for n in range(3)]))
+                       [SHAPES[(number + 3 * n) % len(SHAPES)] for n in range(4)]))
     for number, pattern in enumerate(SLOW[:5]):
         chosen.append((pattern, DIMS[number], DTYPES[number % 2], TARGETS[number // 2 % 2], SMALL))
     return chosen

@@ -1,0 +1,282 @@
+//===- Merge.cpp - splits of the keys, and how their results join ---------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//   units = tiles * splits, as many splits as fill the chip
+//   end of a unit, each warpgroup:
+//     o, m, l -> workspace; sync group
+//     one thread: one more of (tile, group) is there, released and acquired
+//     sync group; if all are: for each block of 16 rows and some columns
+//       all splits in order, kAtOnce of them in flight -> output, log-sum-exp
+//
+// In the workspace, behind the counters: 16 rows of a unit are pieces of 8
+// columns as the lanes hold them, 4 numbers a lane, and {m, m, l, l}. Rows that
+// the tile lacks are not written.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/CudaKernel.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/SaveAndRestore.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+/// Fewer keys are not worth a split.
+static constexpr int64_t kLeastSplit = 256;
+/// What a unit costs beside its keys, and each split in the merge, in keys.
+static constexpr int64_t kUnitKeys = 256, kMergeKeys = 8;
+/// Most units a multiprocessor.
+static constexpr int64_t kWaves = 4;
+/// Bytes of the workspace before the counters: the tiles drawn.
+static constexpr int64_t kDrawnBytes = 128;
+static constexpr int64_t kCounters = (FIL_ABI_ZEROED_BYTES - kDrawnBytes) / 4;
+/// Bytes of a piece of all lanes.
+static constexpr int64_t kPieceBytes = 512;
+/// Splits, and pieces of each, that a thread loads before it adds.
+static constexpr int64_t kAtOnce = 8, kMostPieces = 4;
+
+//===----------------------------------------------------------------------===//
+// Numbers of a run
+//===----------------------------------------------------------------------===//
+
+Value CudaKernel::packFactor(Value slots) {
+  if (!mayPack())
+    return e.c(1);
+  Value nq = tensorSlot(slots, fold.getQuery(), 3), one = e.c(1);
+  Value fit = e.udiv(e.c(rows), e.max(nq, one));
+  fit = e.max(e.select(e.le(nq, e.c(schedule.getRows())), fit, one), one);
+  Value group = sharingHeads(slots);
+  auto ceilDiv = [&](Value a, Value x) {
+    return e.udiv(e.add(e.add(a, x), -1), x);
+  };
+  // Tiles of a group are alike: 5 heads of which 4 fit are 3 and 2.
+  Value tiles = e.max(ceilDiv(group, fit), one);
+  return e.max(ceilDiv(group, tiles), one);
+}
+
+/// The number of splits for which the last multiprocessor is done first.
+Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
+  if (!splitsKeys() || fold.getCuQuery())
+    return e.c(1);
+  Value one = e.c(1), nk = mostKeys(slots);
+  Value tiles = e.max(tileCount(slots), one);
+  Value processors = e.max(multiprocessors, one);
+  auto ceilDiv = [&](Value a, Value x) {
+    return e.udiv(e.add(e.add(a, x), -1), x);
+  };
+  auto cost = [&](Value splits) {
+    Value turns = ceilDiv(e.mul(tiles, splits), processors);
+    Value unit = e.add(ceilDiv(nk, splits), kUnitKeys);
+    return e.add(e.mul(turns, unit), e.mul(splits, kMergeKeys));
+  };
+  Value useful = e.udiv(nk, e.c(kLeastSplit));
+  Value best = one, least = cost(one);
+  for (int64_t wave = 1; wave <= kWaves; ++wave) {
+    Value splits = e.udiv(e.mul(processors, wave), tiles);
+    splits = e.max(e.min(splits, useful), one);
+    Value now = cost(splits), better = e.lt(now, least);
+    best = e.select(better, splits, best);
+    least = e.select(better, now, least);
+  }
+  // Tiles of a long query differ, and as many of them as there are processors
+  // even that out.
+  Value queries = tensorSlot(slots, fold.getQuery(), 3);
+  Value few =
+      e.bor(e.lt(tiles, processors), e.le(queries, e.c(schedule.getRows())));
+  Value counted = e.le(e.mul(tiles, rows / 64), e.c(kCounters));
+  return e.select(e.band(few, counted), best, one);
+}
+
+int64_t CudaKernel::warpBytes() const {
+  return (shape.valueDim / 8 + 1) * kPieceBytes;
+}
+
+Value CudaKernel::tileWarps(Value slots) {
+  Value nq = tensorSlot(slots, fold.getQuery(), 3);
+  return e.ceilDiv(e.min(e.mul(packFactor(slots), nq), e.c(rows)), 16);
+}
+
+Value CudaKernel::workspaceBytes(Value slots, Value multiprocessors) {
+  Value splits = splitCount(slots, multiprocessors);
+  Value units = e.mul(tileCount(slots), splits);
+  Value bytes = e.mul(e.mul(units, tileWarps(slots)), warpBytes());
+  bytes = e.select(e.lt(e.c(1), splits), bytes, e.c(0));
+  return e.add(bytes, FIL_ABI_ZEROED_BYTES);
+}
+
+//===----------------------------------------------------------------------===//
+// End of a unit
+//===----------------------------------------------------------------------===//
+
+/// Four f32 as one vector, and back.
+static Value joinFour(Ptx &p, ValueRange values) {
+  Type type = VectorType::get({4}, p.f32());
+  Value vector = LLVM::UndefOp::create(p.b, p.loc, type);
+  for (int32_t k = 0; k < 4; ++k)
+    vector = LLVM::InsertElementOp::create(p.b, p.loc, type, vector, values[k],
+                                           p.c(k));
+  return vector;
+}
+static Values splitFour(Ptx &p, Value vector) {
+  Values values;
+  for (int32_t k = 0; k < 4; ++k)
+    values.push_back(
+        LLVM::ExtractElementOp::create(p.b, p.loc, vector, p.c(k)));
+  return values;
+}
+
+void CudaKernel::emitResult(const State &state) {
+  if (!splitsKeys() || fold.getCuQuery())
+    return emitEpilogue(state);
+  e.ifThen(
+      e.eq(tileWord(walk::kSplits), e.c(1)), [&] { emitEpilogue(state); },
+      [&] { emitPartial(state); });
+}
+
+void CudaKernel::emitPartial(const State &state) {
+  llvm::SaveAndRestore<Value> restore[] = {
+      {lane, p.here(lane)}, {warp, p.here(warp)}, {group, p.here(group)}};
+  llvm::SaveAndRestore<Value> places[] = {
+      {rowInTile,
+       p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2))},
+      {columnPair, p.mul(p.bitAnd(lane, 3), 2)}};
+  Value used = usedRows(), tile = tileWord(walk::kTile);
+  Value splits = tileWord(walk::kSplits);
+  Value unitBytes = e.mul(tileWord(walk::kWarps), warpBytes());
+  Value tileAt = e.at(e.at(workspace, FIL_ABI_ZEROED_BYTES),
+                      e.mul(e.mul(tile, splits), unitBytes));
+  int64_t pieces = shape.valueDim / 8;
+  Value own = p.wide(p.add(p.mul(group, 4), warp));
+  Value at = e.add(e.mul(own, warpBytes()), p.wide(p.mul(lane, 16)));
+  at = e.at(tileAt, e.add(at, e.mul(tileWord(walk::kSplit), unitBytes)));
+  e.ifThen(p.lt(rowInTile, used), [&] {
+    for (int64_t k = 0; k < pieces; ++k)
+      e.store(joinFour(p, ValueRange(state.o).slice(4 * k, 4)),
+              e.at(at, k * kPieceBytes), 16);
+    e.store(joinFour(p, {state.m[0], state.m[1], state.l[0], state.l[1]}),
+            e.at(at, pieces * kPieceBytes), 16);
+  });
+
+  // Barriers of the group on both sides carry what the one thread released and
+  // acquired to all.
+  Value barrier = p.add(group, 1),
+        vote = p.add(address(offVotes), p.mul(group, 4));
+  p.syncNamed(barrier, 128);
+  e.ifThen(p.eq(p.add(p.mul(warp, 32), lane), p.c(0)), [&] {
+    Value number = e.add(e.mul(tile, rows / 64), p.wide(group));
+    Value counter = e.at(e.at(workspace, kDrawnBytes), e.mul(number, 4));
+    p.storeShared(p.atomicAdd(counter, p.c(1)), vote);
+  });
+  p.syncNamed(barrier, 128);
+  Value before = p.loadShared(e.i32(), vote);
+  e.ifThen(e.eq(e.add(p.wide(before), 1), splits), [&] {
+    int64_t width = std::min<int64_t>(kMostPieces, llvm::divideCeil(pieces, 4));
+    int64_t blocks = llvm::divideCeil(pieces, width);
+    // Of the 16 rows of each warp, those that the tile has.
+    Value rest = p.sub(p.add(used, 15), p.mul(group, 64));
+    Value rowWarps =
+        arith::MinSIOp::create(builder, e.loc, p.shr(rest, 4), p.c(4));
+    e.loop(p.wide(warp), e.mul(p.wide(rowWarps), blocks), 4, [&](Value job) {
+      Value number = p.narrow(job);
+      Value block = arith::DivUIOp::create(builder, e.loc, number, rowWarps);
+      Value of = arith::RemUIOp::create(builder, e.loc, number, rowWarps);
+      emitMerge(tileAt, unitBytes, p.add(p.mul(group, 4), of), block, width);
+    });
+  });
+  p.syncWarp();
+}
+
+void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
+                           Value block, int64_t width) {
+  Value used = usedRows(), splits = p.narrow(tileWord(walk::kSplits));
+  Value row = p.add(p.mul(rowWarp, 16), p.shr(lane, 2));
+  // Rows that nobody wrote: the first one's numbers, for nothing.
+  Value source = p.select(p.lt(row, used), lane, p.bitAnd(lane, 3));
+  Value at = e.at(tileAt, e.add(e.mul(p.wide(rowWarp), warpBytes()),
+                                p.wide(p.mul(source, 16))));
+  int64_t pieces = shape.valueDim / 8;
+  auto least = [&](Value a, Value x) -> Value {
+    return arith::MinSIOp::create(builder, e.loc, a, x);
+  };
+  SmallVector<Value> piece;
+  for (int64_t x = 0; x < width; ++x)
+    piece.push_back(p.add(p.mul(block, int32_t(width)), int32_t(x)));
+  Type four = VectorType::get({4}, e.f32());
+  Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
+  Values none(4 * width + 2, p.cf(0.0f));
+  none.append({minusInf, minusInf});
+  Values sums = e.loop(
+      e.c(0), p.wide(splits), kAtOnce, none,
+      [&](Value first, ValueRange carried) -> Values {
+        SmallVector<Values> o(kAtOnce), rest(kAtOnce);
+        for (int64_t a = 0; a < kAtOnce; ++a) {
+          Value split = p.add(p.narrow(first), int32_t(a));
+          Value from = e.at(
+              at, e.mul(p.wide(least(split, p.add(splits, -1))), unitBytes));
+          rest[a] = {e.load(four, e.at(from, pieces * kPieceBytes), 16)};
+          for (Value number : piece) {
+            Value offset = p.mul(least(number, p.c(int32_t(pieces - 1))),
+                                 int32_t(kPieceBytes));
+            o[a].push_back(e.load(four, e.at(from, p.wide(offset)), 16));
+          }
+        }
+        Values after(carried), m(carried.take_back(2)), top(m);
+        for (int64_t a = 0; a < kAtOnce; ++a) {
+          rest[a] = splitFour(p, rest[a][0]);
+          Value is = p.lt(p.add(p.narrow(first), int32_t(a)), splits);
+          for (int r = 0; r < 2; ++r) {
+            rest[a][r] = p.select(is, rest[a][r], minusInf);
+            top[r] = p.fmax(top[r], rest[a][r]);
+          }
+        }
+        Value shift[] = {emitShift(top[0]), emitShift(top[1])};
+        auto weightOf = [&](Value before, int r) {
+          Value change = p.fsub(shift[r], emitShift(before));
+          Value isNone =
+              p.isValue(before, -std::numeric_limits<float>::infinity());
+          return p.select(isNone, p.cf(0.0f), p.ex2(change));
+        };
+        Value alpha[] = {weightOf(m[0], 0), weightOf(m[1], 1)};
+        for (int64_t k = 0; k < 4 * width + 2; ++k) {
+          int r = k < 4 * width ? rowOf(k) : k % 2;
+          after[k] = p.fmul(after[k], alpha[r]);
+        }
+        for (int64_t a = 0; a < kAtOnce; ++a) {
+          Value weight[] = {weightOf(rest[a][0], 0), weightOf(rest[a][1], 1)};
+          for (int64_t x = 0; x < width; ++x)
+            for (auto [k, value] : llvm::enumerate(splitFour(p, o[a][x])))
+              after[4 * x + k] =
+                  p.fma(value, weight[rowOf(k)], after[4 * x + k]);
+          for (int r = 0; r < 2; ++r)
+            after[4 * width + r] =
+                p.fma(rest[a][2 + r], weight[r], after[4 * width + r]);
+        }
+        std::copy(top.begin(), top.end(), after.end() - 2);
+        return after;
+      });
+  Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
+  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
+  for (int r = 0; r < 2; ++r) {
+    Value number = p.add(row, 8 * r), there = p.lt(number, used);
+    RowPlace place = placeOfRow(number);
+    Value head = e.add(head0, place.head), token = e.add(row0, place.token);
+    auto [inverse, lse] =
+        emitLastStep(sums[4 * width + 2 + r], sums[4 * width + r], head);
+    Value first = e.band(p.eq(block, p.c(0)), p.eq(columnPair, p.c(0)));
+    e.ifThen(e.band(there, first), [&, lse = lse] {
+      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, token}), 4);
+    });
+    Value to = tensorAt(slots, storeOp.getOutput(), {batch, head, token});
+    for (int64_t x = 0; x < width; ++x) {
+      Value both = p.pack(outputType, p.fmul(sums[4 * x + 2 * r], inverse),
+                          p.fmul(sums[4 * x + 2 * r + 1], inverse));
+      Value inside = e.band(there, p.lt(piece[x], p.c(int32_t(pieces))));
+      e.ifThen(inside, [&] {
+        Value column = p.add(p.mul(piece[x], 8), columnPair);
+        e.store(both, e.at(to, p.wide(p.mul(column, 2))), 4);
+      });
+    }
+  }
+}
