@@ -38,8 +38,12 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
 // little to multiply a pair, a third warpgroup hides exponentials.
 static constexpr CudaTile kHopperTiles[] = {
     {64, 64, 192, 96, 0}, {256, 128, 128, 128, 64}, {256, 256, 128, 64, 64}};
-static constexpr CudaRegisters kHopperRegisters[] = {
-    {56, 224}, {56, 224}, {56, 152}};
+// A single warpgroup leaves the tensor cores idle during its softmax, so two
+// CTAs of one take turns where shared memory holds both.
+static constexpr CudaRegisters kHopperRegisters[] = {{1, 128, 2, 56, 200},
+                                                     {1, 256, 1, 56, 224},
+                                                     {2, 256, 1, 56, 224},
+                                                     {3, 256, 1, 56, 152}};
 
 // With 32 rows a warp reads keys and values from shared memory half as often as
 // with 16, where reading would take as long as multiplying; sums of more than

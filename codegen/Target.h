@@ -49,6 +49,9 @@ struct CudaTile {
 
 /// Registers of a thread that loads and of one that computes.
 struct CudaRegisters {
+  int groups;      ///< of warps that compute
+  int64_t mostDim; ///< larger of the head sizes
+  int ctas;        ///< that share a multiprocessor
   int load, compute;
 };
 
@@ -72,8 +75,12 @@ struct CudaTarget {
   llvm::ArrayRef<CudaRegisters> registers;
   llvm::ArrayRef<CudaTile> tiles; ///< the largest that fits is taken
   int mostStages;                 ///< of a ring of loads; a power of two
-  int sharedBytes;                ///< most shared memory of a CTA
-  CudaChip chip;                  ///< that `explain` reckons with
+  int sharedBytes; ///< most shared memory of a CTA, `ctas` of which fit
+  /// The same where `count` share a multiprocessor: each costs 1 KiB more.
+  int sharedOf(int count) const {
+    return count <= ctas ? sharedBytes : (sharedBytes + 1024) / count - 1024;
+  }
+  CudaChip chip; ///< that `explain` reckons with
 };
 
 /// Ascending arch.

@@ -77,13 +77,14 @@ private:
     int64_t chunk = kernel.getSchedule()->getChunk();
     int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
     constexpr int64_t words = 48; // of a chunk, and its barriers
-    int64_t room = cuda->sharedBytes - queries - walkBytes(kernel);
+    int64_t shared = cuda->sharedOf(kernel.getWarps()->getCtas());
+    int64_t room = shared - queries - walkBytes(kernel);
     int64_t stages =
         std::min<int64_t>(cuda->mostStages, room / (stage + words));
     stages = stages < 1 ? 1 : int64_t(llvm::bit_floor(uint64_t(stages)));
     std::string reason = "stages of " + std::to_string(stage) +
                          " bytes, beside " + std::to_string(queries) +
-                         " of queries, in " + std::to_string(cuda->sharedBytes);
+                         " of queries, in " + std::to_string(shared);
     kernel.setPipelineAttr(tile::PipelineAttr::get(
         &getContext(), stages, StringAttr::get(&getContext(), reason)));
   }

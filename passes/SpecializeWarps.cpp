@@ -43,9 +43,16 @@ private:
     int64_t rows = kernel.getSchedule()->getRows();
     int64_t groups =
         llvm::divideCeil(rows, int64_t(cuda->groupRows) * cuda->groupTimes);
-    CudaRegisters registers = {0, 0};
-    if (groups <= int64_t(cuda->registers.size()))
-      registers = cuda->registers[groups - 1];
+    int64_t dim = 0;
+    kernel.walk([&](tile::StreamOp stream) {
+      for (Value tensor : {stream.getKey(), stream.getValue()})
+        dim = std::max(dim,
+                       cast<RankedTensorType>(tensor.getType()).getDimSize(3));
+    });
+    CudaRegisters registers = {0, 0, cuda->ctas, 0, 0};
+    for (const CudaRegisters &entry : llvm::reverse(cuda->registers))
+      if (groups == entry.groups && dim <= entry.mostDim)
+        registers = entry;
     std::string reason =
         std::to_string(groups) + (groups == 1 ? " group" : " groups") + " of " +
         std::to_string(cuda->groupWarps) + " warps compute " +
@@ -55,9 +62,12 @@ private:
     reason += registers.compute ? "; those that load give registers to them"
               : cuda->loadWarps ? "; registers stay where they are"
                                 : "; they walk and load, too";
+    if (registers.ctas > cuda->ctas)
+      reason += "; " + std::to_string(registers.ctas) +
+                " CTAs a multiprocessor take turns";
     kernel.setWarpsAttr(tile::WarpsAttr::get(
-        &getContext(), cuda->loadWarps, groups * cuda->groupWarps,
-        registers.load, registers.compute,
+        &getContext(), registers.ctas, cuda->loadWarps,
+        groups * cuda->groupWarps, registers.load, registers.compute,
         StringAttr::get(&getContext(), reason)));
   }
 };

@@ -46,7 +46,6 @@ public:
 private:
   // AmpereKernel.cpp
   int32_t threads() const override { return 32 * kWarps; }
-  int32_t ctasPerMultiprocessor() const override { return cuda.ctas; }
   bool foldsWholeRuns() const override { return true; }
   void layOutShared();
   void emitBarrierInit() override {}

@@ -52,9 +52,8 @@ LogicalResult CudaKernel::verify() {
   for (int64_t dim : {shape.keyDim, shape.valueDim})
     if (dim % 8 != 0 || dim > 256)
       return refuse("head sizes divisible by 8, at most 256", Twine(dim));
-  if (sharedBytes > cuda.sharedBytes)
-    return refuse("at most " + Twine(cuda.sharedBytes) +
-                      " bytes of shared memory in use",
+  if (int32_t most = cuda.sharedOf(ctasPerMultiprocessor()); sharedBytes > most)
+    return refuse("at most " + Twine(most) + " bytes of shared memory in use",
                   Twine(sharedBytes));
   return success();
 }

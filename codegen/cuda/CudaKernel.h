@@ -54,8 +54,6 @@ public:
 protected:
   // What a chip adds.
   virtual int32_t threads() const = 0;
-  /// That share a multiprocessor, and so its registers.
-  virtual int32_t ctasPerMultiprocessor() const { return 1; }
   virtual llvm::SmallVector<fil_abi_tensor_map> tensorMaps() { return {}; }
   virtual void emitBarrierInit() = 0;
   /// Who does what; `thread` (i32) of the block, `warpOfBlock` uniform.
@@ -74,6 +72,8 @@ protected:
   virtual bool splitsKeys() const { return false; }
 
   // CudaKernel.cpp
+  /// That share a multiprocessor, and so its registers.
+  int32_t ctasPerMultiprocessor() { return kernel.getWarps()->getCtas(); }
   mlir::LogicalResult refuse(const llvm::Twine &expected,
                              const llvm::Twine &got);
   mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name);

@@ -44,7 +44,7 @@ void HopperKernel::layOutShared() {
   int32_t end = offValues + stages * valueBytes;
   layOutFrom(end + output);
   offOutput = end;
-  if (sharedBytes <= cuda.sharedBytes)
+  if (sharedBytes <= cuda.sharedOf(ctasPerMultiprocessor()))
     return;
   layOutFrom(end);
   offOutput = offQuery;

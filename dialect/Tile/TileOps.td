@@ -91,13 +91,13 @@ def Tile_WarpsAttr : AttrDef<Tile_Dialect, "Warps"> {
   let mnemonic = "warps";
   let summary = "who does what on a GPU: warps that load, warps that compute";
   let description = [{
-    Of one CTA. Registers are those of a thread; 0: threads keep those they start
+    Of one CTA; `ctas` share a multiprocessor. Registers are those of a thread; 0: threads keep those they start
     with. `reason` is what `explain` prints. Made by specialize-warps.
   }];
-  let parameters = (ins "int64_t":$load, "int64_t":$compute,
+  let parameters = (ins "int64_t":$ctas, "int64_t":$load, "int64_t":$compute,
                         "int64_t":$loadRegisters, "int64_t":$computeRegisters,
                         "::mlir::StringAttr":$reason);
-  let assemblyFormat = "`<` `load` `=` $load `,` `compute` `=` $compute `,` `load_registers` `=` $loadRegisters `,` `compute_registers` `=` $computeRegisters `,` $reason `>`";
+  let assemblyFormat = "`<` `ctas` `=` $ctas `,` `load` `=` $load `,` `compute` `=` $compute `,` `load_registers` `=` $loadRegisters `,` `compute_registers` `=` $computeRegisters `,` $reason `>`";
 }
 
 def Tile_PipelineAttr : AttrDef<Tile_Dialect, "Pipeline"> {

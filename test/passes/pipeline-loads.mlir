@@ -4,7 +4,7 @@
 // CHECK-LABEL: tile.kernel @two
 //  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 32768 of queries, in 232448">
 tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
-    warps <load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
+    warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x128xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
@@ -17,7 +17,7 @@ tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granu
 // CHECK-LABEL: tile.kernel @four
 //  CHECK-SAME:   pipeline <stages = 4, "stages of 24576 bytes, beside 24576 of queries, in 232448">
 tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granule = 96, "">
-    warps <load = 4, compute = 12, load_registers = 56, compute_registers = 152, ""> {
+    warps <ctas = 1, load = 4, compute = 12, load_registers = 56, compute_registers = 152, ""> {
 ^bb0(%k: tensor<?x?x?x8xbf16>, %v: tensor<?x?x?x64xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
@@ -30,7 +30,7 @@ tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granul
 // CHECK-LABEL: tile.kernel @wide
 //  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 65536 of queries, in 232448">
 tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granule = 64, "">
-    warps <load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
+    warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x256xbf16>, %v: tensor<?x?x?x256xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
@@ -43,7 +43,7 @@ tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granul
 // CHECK-LABEL: tile.kernel @one_stream
 //  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
 tile.kernel @one_stream [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
-    warps <load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
+    warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
@@ -52,7 +52,7 @@ tile.kernel @one_stream [] schedule <rows = 128, chunk = 128, masked_chunk = 128
 // CHECK-LABEL: tile.kernel @two_streams
 //  CHECK-SAME:   pipeline <stages = 2, "stages of 49152 bytes
 tile.kernel @two_streams [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
-    warps <load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
+    warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0

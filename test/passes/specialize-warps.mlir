@@ -2,15 +2,15 @@
 
 // Two warpgroups of 64 rows compute, and get registers of the one that loads.
 // CHECK-LABEL: tile.kernel @tile
-//  CHECK-SAME:   warps <load = 4, compute = 8, load_registers = [[LOAD:[0-9]+]], compute_registers = [[COMPUTE:[0-9]+]], "2 groups of 4 warps compute 64 rows each; those that load give registers to them">
+//  CHECK-SAME:   warps <ctas = 1, load = 4, compute = 8, load_registers = [[LOAD:[0-9]+]], compute_registers = [[COMPUTE:[0-9]+]], "2 groups of 4 warps compute 64 rows each; those that load give registers to them">
 tile.kernel @tile [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, ""> {
 }
 
 // -----
 
-// A tile that lies in a row of narrow blocks has fewer.
+// A tile that lies in a row of narrow blocks has fewer, and two CTAs take turns.
 // CHECK-LABEL: tile.kernel @narrow
-//  CHECK-SAME:   warps <load = 4, compute = 4, {{.*}} "1 group of 4 warps compute{{.*}}">
+//  CHECK-SAME:   warps <ctas = 2, load = 4, compute = 4, {{.*}} "1 group of 4 warps compute{{.*}}; 2 CTAs a multiprocessor take turns">
 tile.kernel @narrow [] schedule <rows = 48, chunk = 128, masked_chunk = 128, granule = 128, ""> {
 }
 
@@ -18,7 +18,7 @@ tile.kernel @narrow [] schedule <rows = 48, chunk = 128, masked_chunk = 128, gra
 
 // Three share what there is: fewer registers each.
 // CHECK-LABEL: tile.kernel @tall
-//  CHECK-SAME:   warps <load = 4, compute = 12, load_registers = 56, compute_registers = 152,
+//  CHECK-SAME:   warps <ctas = 1, load = 4, compute = 12, load_registers = 56, compute_registers = 152,
 tile.kernel @tall [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granule = 96, ""> {
 }
 
