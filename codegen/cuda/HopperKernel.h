@@ -12,7 +12,7 @@
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
-//     until the end: wait qFull; if it has no rows: take part in the barriers
+//     until the end: wait qFull
 //       for chunk i until the end: wait kFull
 //         S = Q K_i^T; commit
 //         wait vFull; O += P V_(i-1); commit                (not for i = 0)
@@ -78,7 +78,6 @@ private:
   Value emitAlpha(Value before, Value shift);
   /// One pass; key and value stages used so far, before and after.
   Values emitPass(Value keysUsed, Value valuesUsed);
-  Values emitIdlePass(Value keysUsed, Value valuesUsed);
   /// One lane gives a stage back for its warp.
   void release(int32_t ring, Value stage);
   void readChunk(Value stage);

@@ -39,25 +39,22 @@ tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granul
 
 // -----
 
-// Four stages leave 3 KiB: enough for the words of one stream, not of two.
-// CHECK-LABEL: tile.kernel @one_stream
-//  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
-tile.kernel @one_stream [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
+// Four stages leave 3 KiB, which do not hold the words of the walk, or 19 KiB.
+// CHECK-LABEL: tile.kernel @words
+//  CHECK-SAME:   pipeline <stages = 2, "stages of 49152 bytes
+tile.kernel @words [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
   }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
 }
-// CHECK-LABEL: tile.kernel @two_streams
-//  CHECK-SAME:   pipeline <stages = 2, "stages of 49152 bytes
-tile.kernel @two_streams [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
-    warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
+// CHECK-LABEL: tile.kernel @fewer_rows
+//  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
+tile.kernel @fewer_rows [] schedule <rows = 64, chunk = 128, masked_chunk = 128, granule = 128, "">
+    warps <ctas = 1, load = 4, compute = 4, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
   %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
-    tile.case 0
-  }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
-  %t = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
     tile.case 0
   }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
 }
