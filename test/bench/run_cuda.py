@@ -80,7 +80,7 @@ def main():
             torch.cuda.empty_cache()
             after[name] = {"seconds": round(time.time() - started, 1), "gpu": gpu_state()}
             with open(options.json, "w") as file:  # what was measured outlives what comes
-                json.dump({"compiled": bench.compiled, "command": sys.argv, "seconds": time.time() - begin,
+                json.dump({"compiled": bench.compiled, "command": [os.path.basename(word) for word in sys.argv], "seconds": time.time() - begin,
                            "torch": torch.__version__, "failed": failed, "after": after, "rows": bench.rows}, file,
                           indent=1)
     print(f"{len(bench.rows)} measurements, {failed} failed; {time.time() - begin:.0f} s; {gpu_state()}; "
