@@ -143,7 +143,6 @@ Values AmpereKernel::emitRun(ValueRange state) {
   if (stages > 1)
     load(p.c(0), run);
   init.append({run.key, run.n, run.code, state[sumCount], p.c(0)});
-  SmallVector<Type> carried(ValueRange(init).getTypes());
 
   // One more chunk; `masked`: it may need a mask.
   auto foldChunk = [&](ValueRange at, bool masked) -> Values {
@@ -197,20 +196,6 @@ Values AmpereKernel::emitRun(ValueRange state) {
                  following.index, other});
     return next;
   };
-  // while (cond(state)) state = body(state).
-  auto whileState = [&](ValueRange init,
-                        llvm::function_ref<Value(ValueRange)> cond,
-                        llvm::function_ref<Values(ValueRange)> body) {
-    auto op = scf::WhileOp::create(builder, e.loc, carried, init);
-    OpBuilder::InsertionGuard loop(builder);
-    SmallVector<Location> locs(carried.size(), e.loc);
-    Block *block = builder.createBlock(&op.getBefore(), {}, carried, locs);
-    scf::ConditionOp::create(builder, e.loc, cond(block->getArguments()),
-                             block->getArguments());
-    block = builder.createBlock(&op.getAfter(), {}, carried, locs);
-    scf::YieldOp::create(builder, e.loc, body(block->getArguments()));
-    return op.getResults();
-  };
   auto isRun = [&](ValueRange at) {
     return p.lt(p.c(-1), at[sumCount + kCode]);
   };
@@ -221,14 +206,15 @@ Values AmpereKernel::emitRun(ValueRange state) {
     return e.band(p.lt(p.c(keys - 1), at[sumCount + kLeft]), plain);
   };
   // Full chunks have a loop without a mask to themselves.
-  ValueRange done = whileState(init, isRun, [&](ValueRange at) -> Values {
-    ValueRange rest = whileState(at, isFull, [&](ValueRange inner) {
+  Values folded = e.whileLoop(init, isRun, [&](ValueRange at) -> Values {
+    Values rest = e.whileLoop(at, isFull, [&](ValueRange inner) {
       return foldChunk(inner, /*masked=*/false);
     });
-    return ifChanged(isRun(rest), Values(rest), [&](Values last) {
+    return ifChanged(isRun(rest), rest, [&](Values last) {
       return foldChunk(last, /*masked=*/true);
     });
   });
+  ValueRange done = folded;
   Values after(done.take_front(sumCount));
   after.push_back(done[sumCount + kIndex]);
   return after;

@@ -150,8 +150,6 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
     nextChunk(second);
     state.append({second, valuesBefore, chunkKey, chunkCount, chunkCode});
 
-    SmallVector<Type> carried(ValueRange(state).getTypes());
-    SmallVector<Location> locs(carried.size(), e.loc);
     // One more chunk; `masked`: it may need a mask.
     auto foldChunk = [&](ValueRange at, bool masked) -> Values {
       Values o(at.take_front(oCount));
@@ -198,19 +196,6 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
           {next, p.add(valuesUsed, 1), chunkKey, chunkCount, chunkCode});
       return after;
     };
-    // while (cond(state)) state = body(state).
-    auto whileState = [&](ValueRange init,
-                          llvm::function_ref<Value(ValueRange)> cond,
-                          llvm::function_ref<Values(ValueRange)> body) {
-      auto op = scf::WhileOp::create(builder, e.loc, carried, init);
-      OpBuilder::InsertionGuard loop(builder);
-      Block *block = builder.createBlock(&op.getBefore(), {}, carried, locs);
-      scf::ConditionOp::create(builder, e.loc, cond(block->getArguments()),
-                               block->getArguments());
-      block = builder.createBlock(&op.getAfter(), {}, carried, locs);
-      scf::YieldOp::create(builder, e.loc, body(block->getArguments()));
-      return op.getResults();
-    };
     auto isEnd = [&](ValueRange at) { return p.lt(at.back(), p.c(0)); };
     auto isFull = [&](ValueRange at) {
       Value whole = p.eq(at[at.size() - 2], p.c(keys));
@@ -219,16 +204,17 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
       return e.band(whole, plain);
     };
     // Full chunks have a loop without a mask to themselves.
-    ValueRange done = whileState(
+    Values folded = e.whileLoop(
         state, [&](ValueRange at) { return e.bnot(isEnd(at)); },
         [&](ValueRange at) -> Values {
-          ValueRange rest = whileState(at, isFull, [&](ValueRange inner) {
+          Values rest = e.whileLoop(at, isFull, [&](ValueRange inner) {
             return foldChunk(inner, /*masked=*/false);
           });
-          return ifChanged(e.bnot(isEnd(rest)), Values(rest), [&](Values last) {
+          return ifChanged(e.bnot(isEnd(rest)), rest, [&](Values last) {
             return foldChunk(last, /*masked=*/true);
           });
         });
+    ValueRange done = folded;
     // The chunk of the end holds no keys.
     Value keysUsed = done[oCount + pCount + 4];
     Value valuesUsed = done[oCount + pCount + 5];
