@@ -88,7 +88,8 @@ struct CudaModules {
 };
 } // namespace
 
-static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels,
+/// `kernels` is scheduled for many queries, `few` for few.
+static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels, ModuleOp few,
                                            const CudaTarget &target) {
   tile::KernelOp kernel = kernelOf(kernels);
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
@@ -97,8 +98,8 @@ static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels,
   CudaModules modules = {ModuleOp::create(kernels.getLoc()),
                          ModuleOp::create(kernels.getLoc()),
                          {}};
-  FailureOr<cuda::CudaEntryPoints> entries =
-      cuda::emitKernel(kernel, target, prefix, *modules.device, *modules.host);
+  FailureOr<cuda::CudaEntryPoints> entries = cuda::emitKernel(
+      {kernel, kernelOf(few)}, target, prefix, *modules.device, *modules.host);
   if (failed(entries) || failed(verify(*modules.device)))
     return failure();
   modules.entries = *entries;
@@ -109,12 +110,12 @@ static FailureOr<std::string> ptxOf(CudaModules &modules,
                                     const CudaTarget &target) {
   if (failed(cuda::lowerToLLVM(*modules.device)))
     return failure();
-  return cuda::emitPtx(*modules.device, target, modules.entries.function);
+  return cuda::emitPtx(*modules.device, target);
 }
 
 FailureOr<std::string> filigree::emitPtx(ModuleOp kernels,
                                          const CudaTarget &target) {
-  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, kernels, target);
   if (failed(modules))
     return failure();
   return ptxOf(*modules, target);
@@ -128,8 +129,10 @@ static ObjectBytes hostObject(ModuleOp host,
     return ObjectBytes();
   llvm::LLVMContext context;
   auto machine = cpu::targetMachineFor(target);
-  auto module = cpu::translate(
-      host, target, {entries.units, entries.workspaceBytes}, *machine, context);
+  SmallVector<std::string> names = {entries.workspaceBytes};
+  for (const cuda::LaunchEntry &launch : entries.launches)
+    names.push_back(launch.units);
+  auto module = cpu::translate(host, target, names, *machine, context);
   return module ? ObjectBytes(cpu::emitObject(*module, *machine))
                 : ObjectBytes();
 }
@@ -154,16 +157,18 @@ static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
   if (!target.exact)
     code.ptx = ptx.str();
   code.workspaceBytes = entries.workspaceBytes;
-  CudaLaunch launch;
-  launch.function = entries.function;
-  launch.units = entries.units;
-  launch.threads = entries.threads;
-  launch.sharedBytes = entries.sharedBytes;
-  launch.ctasPerSm = entries.ctasPerMultiprocessor;
-  launch.persistent = entries.persistent;
-  launch.zeroed = entries.zeroed;
-  launch.tensorMaps = entries.maps;
-  code.launches.push_back(launch);
+  for (const cuda::LaunchEntry &entry : entries.launches) {
+    CudaLaunch launch;
+    launch.function = entry.function;
+    launch.units = entry.units;
+    launch.threads = entry.threads;
+    launch.sharedBytes = entry.sharedBytes;
+    launch.ctasPerSm = entry.ctasPerMultiprocessor;
+    launch.persistent = entry.persistent;
+    launch.zeroed = entry.zeroed;
+    launch.tensorMaps = entry.maps;
+    code.launches.push_back(launch);
+  }
   result.kernel.cuda.push_back(code);
   return success();
 }
@@ -175,34 +180,49 @@ static constexpr int64_t kLeastChunk = 32;
 /// for them, half of it is tried.
 static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
-  for (int64_t mostChunk = 0;;) {
+  std::string word = ("cuda:" + target.name).str();
+  auto lower = [&](int64_t mostChunk) -> OwningOpRef<ModuleOp> {
     OwningOpRef<ModuleOp> lowered = pattern.clone();
-    if (failed(
-            lowerToKernel(*lowered, ("cuda:" + target.name).str(), mostChunk)))
-      return failure();
-    int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
-    FailureOr<CudaModules> modules = lowerForCuda(*lowered, target);
+    if (failed(lowerToKernel(*lowered, word, mostChunk)))
+      return nullptr;
+    return lowered;
+  };
+  OwningOpRef<ModuleOp> many = lower(0);
+  OwningOpRef<ModuleOp> few = many ? many->clone() : nullptr;
+  while (many && few) {
+    FailureOr<CudaModules> modules = lowerForCuda(*many, *few, target);
     if (failed(modules))
       return failure();
     FailureOr<std::string> ptx = ptxOf(*modules, target);
     if (failed(ptx))
       return failure();
-    bool spills = false;
+    cuda::Spills spills;
     FailureOr<SmallVector<char>> image =
-        cuda::assemble(*ptx, target, pattern.getLoc(),
-                       half >= kLeastChunk ? &spills : nullptr);
+        cuda::assemble(*ptx, target, pattern.getLoc(), spills);
     if (succeeded(image))
-      return addCudaCode(*lowered, target, *modules,
+      return addCudaCode(*many, target, *modules,
                          StringRef(image->data(), image->size()), *ptx, result);
-    if (!spills)
+    if (spills.empty())
       return failure();
-    mostChunk = half;
+    for (auto [number, launch] : llvm::enumerate(modules->entries.launches)) {
+      auto spilled = spills.find(launch.function);
+      if (spilled == spills.end())
+        continue;
+      OwningOpRef<ModuleOp> &lowered = number == 0 ? many : few;
+      int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
+      if (half < kLeastChunk)
+        return pattern.emitError(
+                   "expected machine code without spills, but got ")
+               << spilled->second << " in " << launch.function;
+      lowered = lower(half);
+    }
   }
+  return failure();
 }
 
 FailureOr<CompiledPattern>
 filigree::compileCudaSizes(ModuleOp kernels, const CudaTarget &target) {
-  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, kernels, target);
   CompiledPattern result;
   if (failed(modules) ||
       failed(addCudaCode(kernels, target, *modules, "sizes only", "", result)))

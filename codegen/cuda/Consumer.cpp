@@ -239,9 +239,11 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
   state.o.assign(result.begin(), result.begin() + oCount);
   state.m.assign(result.begin() + oCount, result.begin() + oCount + 2);
   state.l.assign(result.begin() + oCount + 2, result.begin() + oCount + 4);
-  // A warpgroup without rows has computed nothing of use: to skip its products
-  // costs the loop of full tiles 6 %.
-  e.ifThen(p.lt(p.mul(group, 64), usedRows()), [&] { emitResult(state); });
+  // A warpgroup without rows has computed nothing of use.
+  if (few)
+    e.ifThen(p.lt(p.mul(group, 64), usedRows()), [&] { emitResult(state); });
+  else
+    emitResult(state);
   if (!ownOutput())
     release(barrier(kQueryEmpty), p.c(0));
   return {result[oCount + 4], result[oCount + 5]};

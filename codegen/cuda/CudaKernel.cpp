@@ -11,14 +11,17 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
+/// Dynamic shared memory, of all kernels of a module.
+static constexpr llvm::StringLiteral kSharedName = "filigree_shared";
+
 /// Scalar code: what the walk and the bodies are emitted for.
 static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
                                       true,     true, false, /*ex2=*/true};
 
 CudaKernel::CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
-                       StringRef prefix, ModuleOp module)
+                       StringRef prefix, ModuleOp module, Queries queries)
     : WalkEmitter(kernel, kScalar, prefix, module), cuda(target),
-      p(builder, kernel.getLoc()) {
+      few(queries == Queries::Few), p(builder, kernel.getLoc()) {
   keys = schedule.getChunk();
   keyChunks = llvm::divideCeil(shape.keyDim, 64);
   valueChunks = llvm::divideCeil(shape.valueDim, 64);
@@ -88,10 +91,11 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
   Type pointer = LLVM::LLVMPointerType::get(context);
-  LLVM::GlobalOp::create(
-      builder, e.loc, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
-      /*isConstant=*/false, LLVM::Linkage::External, "filigree_shared",
-      Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+  if (!module.lookupSymbol(kSharedName))
+    LLVM::GlobalOp::create(
+        builder, e.loc, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+        /*isConstant=*/false, LLVM::Linkage::External, kSharedName, Attribute(),
+        /*alignment=*/1024, /*addrSpace=*/3);
   SmallVector<Type> types(maps.size(), pointer);
   types.append({pointer, pointer, e.i64()}); // slots, workspace, units
   auto type =
@@ -117,11 +121,13 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
 Value CudaKernel::emitShared() {
   Value base = LLVM::AddressOfOp::create(
       builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-      "filigree_shared");
+      kSharedName);
   return LLVM::PtrToIntOp::create(builder, e.loc, e.i32(), base);
 }
 
 Value CudaKernel::usedRows() {
+  if (!mayPack())
+    return p.narrow(tileWord(walk::kRows));
   return p.narrow(e.mul(tileWord(walk::kRows), tileWord(walk::kPack)));
 }
 
@@ -160,7 +166,7 @@ Values CudaKernel::ifChanged(Value cond, Values values,
   return Values(op.getResults());
 }
 
-CudaEntryPoints CudaKernel::emitDevice() {
+LaunchEntry CudaKernel::emitDevice() {
   maps = tensorMaps();
   emitRangeHelpers();
   post = emitPost();
@@ -178,7 +184,7 @@ CudaEntryPoints CudaKernel::emitDevice() {
   }
   pass = emitPass();
 
-  CudaEntryPoints entries;
+  LaunchEntry entries;
   entries.function = named("kernel");
   entries.threads = threads();
   entries.sharedBytes = sharedBytes;
@@ -186,7 +192,6 @@ CudaEntryPoints CudaKernel::emitDevice() {
   entries.persistent = entries.zeroed = true; // tiles are drawn one by one
   entries.maps = maps;
   entries.units = named("units");
-  entries.workspaceBytes = named("workspace_bytes");
 
   LLVM::LLVMFuncOp function = declareKernel(entries.function);
   Block *body = function.addEntryBlock(builder);
@@ -217,13 +222,28 @@ CudaEntryPoints CudaKernel::emitDevice() {
   return entries;
 }
 
-void CudaKernel::emitHost(const CudaEntryPoints &entries) {
-  e.function(entries.units, {e.ptr(), e.i64()}, {e.i64()},
-             [&](ArrayRef<Value> args) -> SmallVector<Value> {
-               return {e.mul(tileCount(args[0]), splitCount(args[0], args[1]))};
-             });
-  e.function(entries.workspaceBytes, {e.ptr(), e.i64()}, {e.i64()},
+func::FuncOp CudaKernel::emitUnits(StringRef name, func::FuncOp others) {
+  return e.function(
+      name, {e.ptr(), e.i64()}, {e.i64()},
+      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value slots = args[0], multiprocessors = args[1];
+        Value units = tileCount(slots);
+        if (few)
+          units = e.select(takesFew(slots, multiprocessors),
+                           e.mul(units, splitCount(slots, multiprocessors)),
+                           e.c(0));
+        if (!others)
+          return {units};
+        Value elsewhere = e.call(others, {slots, multiprocessors})[0];
+        return {e.select(e.eq(elsewhere, e.c(0)), units, e.c(0))};
+      });
+}
+
+std::string CudaKernel::emitWorkspaceBytes() {
+  std::string name = named("workspace_bytes");
+  e.function(name, {e.ptr(), e.i64()}, {e.i64()},
              [&](ArrayRef<Value> args) -> SmallVector<Value> {
                return {workspaceBytes(args[0], args[1])};
              });
+  return name;
 }

@@ -11,9 +11,10 @@
 // (Epilogue.cpp, Merge.cpp). How tiles are loaded and multiplied is the chip's:
 // HopperKernel.h, AmpereKernel.h.
 //
-// Few queries: row r of a tile is that of token r / pack and of its head r %
-// pack, so that the heads of a group share the keys that are loaded; otherwise
-// pack is 1.
+// Few queries have a launch of their own, and runs with many do not pay for it:
+// row r of a tile is that of token r / pack and of its head r % pack, so that
+// the heads of a group share the keys that are loaded; keys are split
+// (Merge.cpp).
 //
 // Tiles in shared memory are blocks of 64 columns: a row of a block is 128
 // bytes, its pieces of 16 bytes swizzled by the row (piece ^ row % 8).
@@ -39,17 +40,26 @@ inline constexpr int32_t kChunkBytes = 16;
 /// Which of its two rows element k of an accumulator is in.
 inline int rowOf(size_t k) { return k / 2 % 2; }
 
+/// What a launch is for.
+enum class Queries { Many, Few };
+
 class CudaKernel : public walk::WalkEmitter {
 public:
   CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
-             llvm::StringRef prefix, mlir::ModuleOp module);
+             llvm::StringRef prefix, mlir::ModuleOp module, Queries queries);
 
   /// What of the pattern this generator cannot do, as a diagnostic.
   virtual mlir::LogicalResult verify();
+  /// Whether few queries have a launch of their own.
+  virtual bool hasLaunchForFew() { return false; }
   /// The kernel and its helpers, for the device.
-  CudaEntryPoints emitDevice();
-  /// The functions that the runtime calls, for the host.
-  void emitHost(const CudaEntryPoints &entries);
+  LaunchEntry emitDevice();
+  // The functions that the runtime calls, for the host.
+  /// Units of this launch: none where `others`, null or a function of the same
+  /// arguments, has some.
+  mlir::func::FuncOp emitUnits(llvm::StringRef name, mlir::func::FuncOp others);
+  /// Bytes of a run, whichever launch it takes; the name of the function.
+  std::string emitWorkspaceBytes();
 
 protected:
   // What a chip adds.
@@ -66,10 +76,6 @@ protected:
   virtual void emitLastQueryRead() = 0;
   /// What all threads do before the roles begin.
   virtual void emitPrologue(Value thread) {}
-  /// Whether rows of several heads of a group are loaded into one tile.
-  virtual bool packsHeads() const { return false; }
-  /// Whether keys are split: warps that compute come in fours.
-  virtual bool splitsKeys() const { return false; }
 
   // CudaKernel.cpp
   /// That share a multiprocessor, and so its registers.
@@ -143,10 +149,10 @@ protected:
   // Merge.cpp
   Value packFactor(Value slots) override;
   /// Whether heads may share a tile, which is decided by the run.
-  bool mayPack() {
-    return packsHeads() && !fold.getCuQuery() && !masksUseHead();
-  }
+  bool mayPack() { return few && !masksUseHead(); }
   Value splitCount(Value slots, Value multiprocessors);
+  /// Whether a run is one for the launch for few queries.
+  Value takesFew(Value slots, Value multiprocessors);
   Value workspaceBytes(Value slots, Value multiprocessors);
   /// Warps of 16 rows of the highest tile, and bytes of one in the workspace.
   Value tileWarps(Value slots);
@@ -159,6 +165,7 @@ protected:
                  int64_t width);
 
   const CudaTarget &cuda;
+  const bool few; ///< the launch for few queries
   Ptx p;
 
   // Shape.

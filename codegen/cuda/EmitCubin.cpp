@@ -50,8 +50,8 @@ machineFor(const CudaTarget &target) {
       std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-FailureOr<std::string> cuda::emitPtx(ModuleOp module, const CudaTarget &target,
-                                     StringRef function) {
+FailureOr<std::string> cuda::emitPtx(ModuleOp module,
+                                     const CudaTarget &target) {
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
   registerNVVMDialectTranslation(*module.getContext());
@@ -65,7 +65,8 @@ FailureOr<std::string> cuda::emitPtx(ModuleOp module, const CudaTarget &target,
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
   for (llvm::Function &f : *code) {
-    if (f.isDeclaration() || f.getName() == function)
+    if (f.isDeclaration() ||
+        f.getCallingConv() == llvm::CallingConv::PTX_Kernel)
       continue;
     // Calls would serialise what is in flight.
     f.setLinkage(llvm::GlobalValue::InternalLinkage);
@@ -110,7 +111,7 @@ static std::string findPtxas() {
 
 FailureOr<SmallVector<char>> cuda::assemble(StringRef ptx,
                                             const CudaTarget &target,
-                                            Location loc, bool *spills) {
+                                            Location loc, Spills &spills) {
   std::string ptxas = findPtxas();
   if (ptxas.empty())
     return emitError(loc, "expected ptxas in $FILIGREE_PTXAS, the path or "
@@ -136,8 +137,8 @@ FailureOr<SmallVector<char>> cuda::assemble(StringRef ptx,
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log),
                                           StringRef(log)};
   int status = llvm::sys::ExecuteAndWait(
-      ptxas, {ptxas, arch, "-O3", "-v", in, "-o", out}, std::nullopt,
-      redirects);
+      ptxas, {ptxas, arch, "-O3", "-v", "--split-compile=0", in, "-o", out},
+      std::nullopt, redirects);
   auto messages = llvm::MemoryBuffer::getFile(log);
   StringRef text = messages ? (*messages)->getBuffer() : "";
   if (status != 0)
@@ -148,15 +149,13 @@ FailureOr<SmallVector<char>> cuda::assemble(StringRef ptx,
     return emitError(loc, "expected machine code without this warning of "
                           "ptxas: ")
            << match[0];
-  bool spilled =
-      llvm::Regex("([1-9][0-9]*) bytes spill [^\n]*").match(text, &match);
-  if (spilled && spills) {
-    *spills = true;
+  llvm::Regex properties("Function properties for ([^ \n]+)\n[^\n]*, "
+                         "([1-9][0-9]* bytes spill [^\n]*)\n");
+  for (StringRef rest = text; properties.match(rest, &match);
+       rest = rest.substr(match[0].end() - rest.begin()))
+    spills[match[1]] = match[2].str();
+  if (!spills.empty())
     return failure();
-  }
-  if (spilled)
-    return emitError(loc, "expected machine code without spills, but got ")
-           << match[0];
   auto image = llvm::MemoryBuffer::getFile(out, /*IsText=*/false,
                                            /*RequiresNullTerminator=*/false);
   if (!image)

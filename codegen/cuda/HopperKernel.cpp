@@ -13,8 +13,8 @@ using namespace filigree;
 using namespace filigree::cuda;
 
 HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
-                           StringRef prefix, ModuleOp module)
-    : CudaKernel(kernel, target, prefix, module) {
+                           StringRef prefix, ModuleOp module, Queries queries)
+    : CudaKernel(kernel, target, prefix, module, queries) {
   warpgroups = kernel.getWarps()->getCompute() / 4;
   stages = kernel.getPipeline()->getStages();
   rows = 64 * warpgroups;
@@ -37,7 +37,8 @@ void HopperKernel::layOutShared() {
   offKeys = query;
   offValues = offKeys + stages * keyBytes;
   auto layOutFrom = [&](int32_t at) {
-    offChunk = layOutWalker(at);
+    // So that addresses of a stage's words are its own and an offset.
+    offChunk = llvm::alignTo(layOutWalker(at), stages * kChunkBytes);
     offBarriers = offChunk + stages * kChunkBytes;
     sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
   };

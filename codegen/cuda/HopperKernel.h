@@ -34,9 +34,10 @@ namespace filigree::cuda {
 class HopperKernel : public CudaKernel {
 public:
   HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
-               llvm::StringRef prefix, mlir::ModuleOp module);
+               llvm::StringRef prefix, mlir::ModuleOp module, Queries queries);
 
   mlir::LogicalResult verify() override;
+  bool hasLaunchForFew() override { return !fold.getCuQuery(); }
 
 private:
   // HopperKernel.cpp
@@ -48,8 +49,6 @@ private:
   bool loadsPages() const override { return true; }
   void emitLastQueryRead() override { p.syncNamed(p.add(group, 1), 128); }
   void emitPrologue(Value thread) override;
-  bool packsHeads() const override { return true; }
-  bool splitsKeys() const override { return true; }
   /// The copy engine writes the next Q where rows of O lay.
   void emitReleaseOutput() override {
     if (!ownOutput())

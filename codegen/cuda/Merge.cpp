@@ -58,7 +58,7 @@ Value CudaKernel::packFactor(Value slots) {
 
 /// The number of splits for which the last multiprocessor is done first.
 Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
-  if (!splitsKeys() || fold.getCuQuery())
+  if (!few)
     return e.c(1);
   Value one = e.c(1), nk = mostKeys(slots);
   Value tiles = e.max(tileCount(slots), one);
@@ -87,6 +87,11 @@ Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
       e.bor(e.lt(tiles, processors), e.le(queries, e.c(schedule.getRows())));
   Value counted = e.le(e.mul(tiles, rows / 64), e.c(kCounters));
   return e.select(e.band(few, counted), best, one);
+}
+
+Value CudaKernel::takesFew(Value slots, Value multiprocessors) {
+  return e.bor(e.lt(e.c(1), packFactor(slots)),
+               e.lt(e.c(1), splitCount(slots, multiprocessors)));
 }
 
 int64_t CudaKernel::warpBytes() const {
@@ -128,7 +133,7 @@ static Values splitFour(Ptx &p, Value vector) {
 }
 
 void CudaKernel::emitResult(const State &state) {
-  if (!splitsKeys() || fold.getCuQuery())
+  if (!few)
     return emitEpilogue(state);
   e.ifThen(
       e.eq(tileWord(walk::kSplits), e.c(1)), [&] { emitEpilogue(state); },

@@ -29,9 +29,9 @@ Values CudaKernel::emitOn(Values s, size_t index, int caseIndex, bool edge) {
   auto least = [&](Value a, Value x) -> Value {
     return arith::MinSIOp::create(builder, e.loc, a, x);
   };
-  // Whole is where the thread's row is, part a constant: what differs between
-  // its pairs costs no register.
-  Value column = p.wide(columnPair);
+  // Whole is where the thread is, part a constant: what differs between its
+  // pairs costs no register.
+  Value row = p.wide(rowInTile), column = p.wide(columnPair);
   Value key = e.add(p.wide(chunkKey), column);
   Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
   Value lastRow = e.add(tileWord(walk::kRows), -1);
@@ -45,22 +45,33 @@ Values CudaKernel::emitOn(Values s, size_t index, int caseIndex, bool edge) {
   PairBody bodies(e, p, scalars);
   Value scale = p.cf(code.op.getScale().convertToDouble());
   Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
-  auto enterRow = [&](int row) {
-    auto [token, head] = placeOfRow(p.add(rowInTile, 8 * row));
+  place.h = {tileWord(walk::kHead)};
+  place.i = {e.add(streamWord(walk::kPosition), row), Value(), 0, rows};
+  // What lies beyond stays inside bias tensors; nobody reads it.
+  auto storageRow = [&](Value token) {
+    return e.add(row0, e.min(token, lastRow));
+  };
+  auto enterRow = [&](int number) {
+    auto [token, head] = placeOfRow(p.add(rowInTile, 8 * number));
     place.h = {e.add(tileWord(walk::kHead), head)};
     place.i = {e.add(streamWord(walk::kPosition), token)};
-    // What lies beyond stays inside bias tensors; nobody reads it.
-    place.row = {e.add(row0, e.min(token, lastRow))};
+    place.row = {storageRow(token)};
   };
-  // Row by row and pair by pair: what one needs is dead before the next.
-  SmallVector<size_t> order;
-  for (int row = 0; row < 2; ++row)
-    for (size_t k = 0; k < s.size(); ++k)
-      if (rowOf(k) == row)
-        order.push_back(k);
+  // Pair by pair: what one needs is dead before the next. Where heads share a
+  // tile rows are no constant apart, so row by row.
+  SmallVector<size_t> order(s.size());
+  for (size_t k = 0; k < s.size(); ++k)
+    order[k] = mayPack() ? 4 * (k % (s.size() / 2) / 2) + k % 2 +
+                               2 * (k / (s.size() / 2))
+                         : k;
   for (auto [number, k] : llvm::enumerate(order)) {
-    if (number % (s.size() / 2) == 0)
+    if (!mayPack()) {
+      int32_t down = 8 * rowOf(k);
+      place.i.part = p.c(down);
+      place.row = {storageRow(e.add(row, down))};
+    } else if (number % (s.size() / 2) == 0) {
       enterRow(rowOf(k));
+    }
     place.j.part = p.c(int32_t(8 * (k / 4) + k % 2));
     place.col.part = least(place.j.part, lastKey);
     if (edge) {

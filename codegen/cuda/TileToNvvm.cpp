@@ -15,25 +15,46 @@ using namespace mlir;
 using namespace filigree;
 
 FailureOr<cuda::CudaEntryPoints>
-cuda::emitKernel(tile::KernelOp kernel, const CudaTarget &target,
-                 StringRef prefix, ModuleOp device, ModuleOp host) {
-  kernel.getContext()
+cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
+                 ModuleOp device, ModuleOp host) {
+  kernels.many.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect,
                     cf::ControlFlowDialect, func::FuncDialect,
                     LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
                     vector::VectorDialect>();
-  if (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline())
-    return kernel.emitOpError("expected schedule, warps and pipeline before "
-                              "code generation");
-  auto kernelIn = [&](ModuleOp module) -> std::unique_ptr<CudaKernel> {
+  for (tile::KernelOp kernel : {kernels.many, kernels.few})
+    if (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline())
+      return kernel.emitOpError("expected schedule, warps and pipeline before "
+                                "code generation");
+  std::string fewPrefix = (prefix + kFewPrefix).str();
+  auto kernelIn = [&](ModuleOp module,
+                      Queries queries) -> std::unique_ptr<CudaKernel> {
+    bool few = queries == Queries::Few;
+    tile::KernelOp kernel = few ? kernels.few : kernels.many;
+    StringRef named = few ? StringRef(fewPrefix) : prefix;
     if (target.warpgroups)
-      return std::make_unique<HopperKernel>(kernel, target, prefix, module);
-    return std::make_unique<AmpereKernel>(kernel, target, prefix, module);
+      return std::make_unique<HopperKernel>(kernel, target, named, module,
+                                            queries);
+    return std::make_unique<AmpereKernel>(kernel, target, named, module);
   };
-  std::unique_ptr<CudaKernel> code = kernelIn(device);
-  if (failed(code->verify()))
+  CudaEntryPoints entries;
+  std::unique_ptr<CudaKernel> many = kernelIn(device, Queries::Many);
+  if (failed(many->verify()))
     return failure();
-  CudaEntryPoints entries = code->emitDevice();
-  kernelIn(host)->emitHost(entries);
+  entries.launches.push_back(many->emitDevice());
+  std::unique_ptr<CudaKernel> manyOnHost = kernelIn(host, Queries::Many);
+  if (!many->hasLaunchForFew()) {
+    entries.workspaceBytes = manyOnHost->emitWorkspaceBytes();
+    manyOnHost->emitUnits(entries.launches[0].units, {});
+    return entries;
+  }
+  std::unique_ptr<CudaKernel> few = kernelIn(device, Queries::Few);
+  if (failed(few->verify()))
+    return failure();
+  entries.launches.push_back(few->emitDevice());
+  std::unique_ptr<CudaKernel> fewOnHost = kernelIn(host, Queries::Few);
+  entries.workspaceBytes = fewOnHost->emitWorkspaceBytes();
+  func::FuncOp ofFew = fewOnHost->emitUnits(entries.launches[1].units, {});
+  manyOnHost->emitUnits(entries.launches[0].units, ofFew);
   return entries;
 }

@@ -18,18 +18,32 @@
 namespace filigree::cuda {
 
 /// Names and numbers of one launch: fil_abi_launch.
-struct CudaEntryPoints {
-  std::string function;              ///< in the image
-  std::string units, workspaceBytes; ///< on the host
+struct LaunchEntry {
+  std::string function; ///< in the image
+  std::string units;    ///< on the host
   uint32_t threads, sharedBytes, ctasPerMultiprocessor;
   bool persistent, zeroed;
   llvm::SmallVector<fil_abi_tensor_map> maps;
 };
 
+/// Of a run, exactly one launch has units: that of many queries or that of few.
+struct CudaEntryPoints {
+  llvm::SmallVector<LaunchEntry> launches;
+  std::string workspaceBytes; ///< on the host
+};
+
+/// The same pattern, scheduled for tiles of many queries and of few.
+struct KernelPair {
+  tile::KernelOp many, few;
+};
+
 /// Appends device functions to `device`, host functions to `host`.
 llvm::FailureOr<CudaEntryPoints>
-emitKernel(tile::KernelOp kernel, const CudaTarget &target,
-           llvm::StringRef prefix, mlir::ModuleOp device, mlir::ModuleOp host);
+emitKernel(KernelPair kernels, const CudaTarget &target, llvm::StringRef prefix,
+           mlir::ModuleOp device, mlir::ModuleOp host);
+
+/// What is added to a prefix in names of the launch for few queries.
+inline constexpr llvm::StringLiteral kFewPrefix = "few_";
 
 } // namespace filigree::cuda
 

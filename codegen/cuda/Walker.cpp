@@ -96,8 +96,7 @@ void CudaKernel::emitWalker() {
   p.storeShared(p.c(0), address(offPosted));
   emitFrameInit(scratch);
   // Every tile has as many splits.
-  bool splits = splitsKeys() && !fold.getCuQuery();
-  if (splits) {
+  if (few) {
     Value count = e.udiv(units, e.max(tileCount(slots), e.c(1)));
     setFrame(scratch, walk::kSplits, e.max(count, e.c(1)));
     setFrame(scratch, walk::kWarps, tileWarps(slots));
@@ -108,7 +107,7 @@ void CudaKernel::emitWalker() {
       {emitDraw()}, [&](ValueRange unit) { return e.lt(unit[0], units); },
       [&](ValueRange unit) -> SmallVector<Value> {
         Value tile = unit[0], from = slots;
-        if (splits) {
+        if (few) {
           Value count = frame(scratch, walk::kSplits);
           setFrame(scratch, walk::kSplit, e.urem(tile, count));
           tile = e.udiv(tile, count);

@@ -276,6 +276,8 @@ void TextReport::printWork() {
 void TextReport::printLaunchWork() {
   const CudaSizes &sizes = *report.cuda;
   for (const LaunchSizes &launch : sizes.launches) {
+    if (launch.units == 0)
+      continue; // a run takes the launch for many queries or that for few
     double resident =
         double(launch.ctasPerMultiprocessor) * report.roofline.multiprocessors;
     os << formatv(
@@ -309,14 +311,15 @@ void TextReport::printSchedule() {
                 plural(facts.pipeline.getStages(), "stage"),
                 facts.pipeline.getReason().getValue());
   for (const LaunchSizes &launch : report.cuda->launches)
-    os << formatv("  launch of {0} threads, {1} bytes of shared memory, {2} a "
-                  "multiprocessor, {3}\n",
-                  launch.threads, grouped(launch.sharedBytes),
-                  plural(launch.ctasPerMultiprocessor, "CTA"),
-                  launch.persistent
-                      ? "persistent: each draws units until there "
-                        "are none"
-                      : "one for each tile");
+    if (launch.units != 0)
+      os << formatv(
+          "  launch of {0} threads, {1} bytes of shared memory, {2} a "
+          "multiprocessor, {3}\n",
+          launch.threads, grouped(launch.sharedBytes),
+          plural(launch.ctasPerMultiprocessor, "CTA"),
+          launch.persistent ? "persistent: each draws units until there "
+                              "are none"
+                            : "one for each tile");
 }
 
 void TextReport::print() {

@@ -279,8 +279,8 @@ static fil_status launchAll(const Ready &ready, const fil_abi_kernel &kernel,
                     launch.function, kernel.name);
         return driverFailure(*ready.driver, result, err, what.str());
       }
+      maps += launch.tensor_map_count;
     }
-    maps += launch.tensor_map_count;
   }
   return FIL_OK;
 }
@@ -366,6 +366,8 @@ fil_status run(const fil_kernel &kernel, BoundArguments &bound,
   uint32_t count = 0;
   for (uint32_t i = 0; i < plan.choice.code->launch_count; ++i) {
     const fil_abi_launch &launch = element(plan.choice.code->launches, i);
+    if (plan.units[i] == 0)
+      continue;
     for (uint32_t m = 0; m < launch.tensor_map_count; ++m)
       if (fil_status status =
               encodeTensorMap(driver, abi, element(launch.tensor_maps, m),
