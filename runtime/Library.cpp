@@ -74,11 +74,12 @@ static fil_status validateOpenFile(int file, const char *path, fil_error *err) {
                 "expected %zu bytes of memory to validate `%s`, but got none",
                 size, path);
   size_t length = 0;
-  fil_status status =
-      readAll(file, bytes, size, length)
-          ? validateArtifactBytes(bytes, length, err)
-          : fail(err, FIL_BAD_FILE, "expected to read `%s`, but: %s", path,
-                 systemText(errno).str());
+  fil_status status = FIL_OK;
+  if (!readAll(file, bytes, size, length))
+    status = fail(err, FIL_BAD_FILE, "expected to read `%s`, but: %s", path,
+                  systemText(errno).str());
+  else if (fil_status bad = validateArtifactBytes(bytes, length, err))
+    status = failIn(err, bad, path);
   free(bytes);
   return status;
 }
@@ -167,14 +168,14 @@ extern "C" fil_status fil_open(const char *path, fil_library **out_library,
   }
   auto *table =
       static_cast<const fil_abi_table *>(dlsym(handle, FIL_ABI_SYMBOL));
-  fil_status status = table ? makeLibrary(table, handle, out_library, err)
-                            : fail(err, FIL_BAD_ARTIFACT,
-                                   "expected symbol `" FIL_ABI_SYMBOL
-                                   "` in `%s`, but found none",
-                                   path);
-  if (status != FIL_OK)
-    dlclose(handle);
-  return status;
+  fil_status status =
+      table ? makeLibrary(table, handle, out_library, err)
+            : fail(err, FIL_BAD_ARTIFACT,
+                   "expected symbol `" FIL_ABI_SYMBOL "`, but found none");
+  if (status == FIL_OK)
+    return status;
+  dlclose(handle);
+  return failIn(err, status, path);
 }
 
 extern "C" fil_status fil_open_static(const fil_abi_table *table,

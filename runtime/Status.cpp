@@ -12,6 +12,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 static_assert(sizeof(fil_status_word) == sizeof(fil_abi_status_word) &&
                   offsetof(fil_status_word, col) ==
@@ -37,6 +38,14 @@ fil_status fail(fil_error *err, fil_code code, const char *format, ...) {
     va_start(values, format);
     vsnprintf(err->message, capacity, format, values);
     va_end(values);
+  }
+  return code;
+}
+
+fil_status failIn(fil_error *err, fil_status code, const char *path) {
+  if (size_t capacity = messageCapacity(err)) {
+    size_t length = strnlen(err->message, capacity);
+    snprintf(err->message + length, capacity - length, " (in `%s`)", path);
   }
   return code;
 }

@@ -19,6 +19,10 @@ namespace filigree::runtime {
 [[gnu::format(printf, 3, 4), gnu::cold]] fil_status
 fail(fil_error *err, fil_code code, const char *format, ...);
 
+/// Adds to the sentence of a failure the file it is about, and returns `code`.
+/// At the end: what a long path cuts off is itself.
+fil_status failIn(fil_error *err, fil_status code, const char *path);
+
 /// Clears *err and returns FIL_OK.
 fil_status succeed(fil_error *err);
 

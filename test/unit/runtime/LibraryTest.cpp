@@ -90,7 +90,8 @@ TEST(Library, filesThatCannotBeRead) {
   std::string path = temporary("empty.so");
   writeFile(path, {});
   EXPECT_FAILS(fil_open(path.c_str(), &library, &err), FIL_BAD_ARTIFACT,
-               "expected an artifact of at least 96 bytes, but found 0");
+               "expected an artifact of at least 96 bytes, but found 0 (in `" +
+                   path + "`)");
   unlink(path.c_str());
   EXPECT_FAILS(fil_open(nullptr, &library, &err), FIL_BAD_CALL,
                "expected a path, but got null");
@@ -102,12 +103,14 @@ TEST(Library, loadedButNoArtifact) {
   fil_error err = FIL_ERROR_INIT;
   EXPECT_EQ(openSealed(NAMELESS_OBJECT, library, path, &err), FIL_BAD_ARTIFACT);
   EXPECT_EQ(std::string(err.message),
-            "expected symbol `filigree_artifact` in `" + path +
-                "`, but found none");
+            "expected symbol `filigree_artifact`, but found none (in `" + path +
+                "`)");
   EXPECT_EQ(openSealed(MAGICLESS_OBJECT, library, path, &err),
             FIL_BAD_ARTIFACT);
-  EXPECT_STREQ(err.message, "expected table magic 454552474c494631, but found "
-                            "0000000000000bad");
+  EXPECT_EQ(std::string(err.message),
+            "expected table magic 454552474c494631, but found "
+            "0000000000000bad (in `" +
+                path + "`)");
   EXPECT_EQ(openSealed(IMPORTING_OBJECT, library, path, &err), FIL_SYSTEM);
   EXPECT_EQ(std::string(err.message), "expected to load `" + path +
                                           "`, but: " + path +
