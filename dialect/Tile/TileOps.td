@@ -155,13 +155,14 @@ def Tile_StreamOp : Tile_Op<"stream", [NoTerminator, SingleBlock,
                        Variadic<AnyRankedTensor>:$starts,
                        Variadic<AnyRankedTensor>:$counts,
                        Variadic<AnyRankedTensor>:$cols,
-                       DenseI64ArrayAttr:$blocks, F64Attr:$scale,
-                       UnitAttr:$gather);
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$blocks,
+                       F64Attr:$scale, UnitAttr:$gather);
   let regions = (region SizedRegion<1>:$body);
   let results = (outs Tile_StreamType:$stream);
   let assemblyFormat = [{
-    $key `,` $value `lists` `(` $starts `)` `(` $counts `)` `(` $cols `)` $blocks
-    (`gather` $gather^)? `scale` $scale attr-dict-with-keyword `:` type($key) `,` type($value) `,` `(` type($starts) `)` `,` `(` type($counts) `)` `,` `(` type($cols) `)` $body
+    $key `,` $value (`lists` `(` $starts^ `)` `(` $counts `)` `(` $cols `)` $blocks)?
+    (`gather` $gather^)? `scale` $scale attr-dict-with-keyword `:` type($key) `,` type($value)
+    (`,` `(` type($starts)^ `)` `,` `(` type($counts) `)` `,` `(` type($cols) `)`)? $body
   }];
   let hasVerifier = 1;
 }

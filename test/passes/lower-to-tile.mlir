@@ -7,7 +7,7 @@
 //  CHECK-SAME:   {kind = "scalar", min = 1 : i64, name = "window", preset = 128 : i64}
 //  CHECK-SAME:   {dims = ["B", "Hq", "Nq", "64"], kind = "output", name = "o"}
 //  CHECK-SAME:   {dims = ["B", "Hq", "Nq"], kind = "output", name = "lse"}
-//       CHECK:   tile.stream {{.*}} lists() () () [] scale 1.250000e-01
+//       CHECK:   tile.stream %{{[^ ]+}}, %{{[^ ]+}} scale 1.250000e-01
 //       CHECK:     tile.case 0 mask {
 //       CHECK:     ^bb0(%{{.*}}: i64, %{{.*}}: i64, %[[I:.*]]: i64, %[[J:.*]]: i64):
 //       CHECK:       %[[D:.*]] = arith.subi %[[I]], %[[J]]

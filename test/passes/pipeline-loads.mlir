@@ -6,9 +6,9 @@
 tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x128xbf16>):
-  %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %v scale 1.250000e-01 : tensor<?x?x?x128xbf16>, tensor<?x?x?x128xbf16> {
     tile.case 0
-  }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x128xbf16>) -> !tile.stream
+  }
 }
 
 // -----
@@ -19,9 +19,9 @@ tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granu
 tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granule = 96, "">
     warps <ctas = 1, load = 4, compute = 12, load_registers = 56, compute_registers = 152, ""> {
 ^bb0(%k: tensor<?x?x?x8xbf16>, %v: tensor<?x?x?x64xbf16>):
-  %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %v scale 1.250000e-01 : tensor<?x?x?x8xbf16>, tensor<?x?x?x64xbf16> {
     tile.case 0
-  }) : (tensor<?x?x?x8xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
+  }
 }
 
 // -----
@@ -32,9 +32,9 @@ tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granul
 tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granule = 64, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x256xbf16>, %v: tensor<?x?x?x256xbf16>):
-  %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %v scale 1.250000e-01 : tensor<?x?x?x256xbf16>, tensor<?x?x?x256xbf16> {
     tile.case 0
-  }) : (tensor<?x?x?x256xbf16>, tensor<?x?x?x256xbf16>) -> !tile.stream
+  }
 }
 
 // -----
@@ -45,18 +45,18 @@ tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granul
 tile.kernel @words [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
-  %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %v scale 1.250000e-01 : tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16> {
     tile.case 0
-  }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
+  }
 }
 // CHECK-LABEL: tile.kernel @fewer_rows
 //  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
 tile.kernel @fewer_rows [] schedule <rows = 64, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 4, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
-  %s = "tile.stream"(%k, %v) <{blocks = array<i64>, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %v scale 1.250000e-01 : tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16> {
     tile.case 0
-  }) : (tensor<?x?x?x128xbf16>, tensor<?x?x?x64xbf16>) -> !tile.stream
+  }
 }
 
 // -----

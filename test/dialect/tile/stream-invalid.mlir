@@ -3,9 +3,9 @@
 tile.kernel @gather_without_list [] {
 ^bb0(%k: tensor<?x?x?x64xf32>):
   // expected-error @+1 {{'tile.stream' op expected a list to gather keys by, but got none}}
-  %s = "tile.stream"(%k, %k) <{blocks = array<i64>, gather, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, scale = 1.250000e-01 : f64}> ({
+  %s = tile.stream %k, %k gather scale 1.250000e-01 : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32> {
     tile.case 0
-  }) : (tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>) -> !tile.stream
+  }
 }
 
 // -----
