@@ -1,5 +1,6 @@
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule))' | FileCheck %s
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a}))' | FileCheck %s --check-prefix=CUDA
+// RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a most-chunk=512}))' | FileCheck %s --check-prefix=CUDA
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a most-chunk=48}))' | FileCheck %s --check-prefix=HALF
 // RUN: not filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda}))' 2>&1 | FileCheck %s --check-prefix=OTHER
 
@@ -74,6 +75,11 @@ func.func @wide(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<
 //   CUDA-NOT:   gather
 // CUDA-LABEL: tile.kernel @wide
 //  CUDA-SAME:   schedule <rows = 128, chunk = 128,
+// A limit on chunks that registers hold anyway changes nothing; a lower one is named as what it is, and blocks divide it.
 // HALF-LABEL: tile.kernel @dense
 //  HALF-SAME:   schedule <rows = 192, chunk = 48, {{.*}}; a wider one spilled, so 48">
+// HALF-LABEL: tile.kernel @lists
+//  HALF-SAME:   schedule <rows = 32, chunk = 16, masked_chunk = 16, granule = 16, "{{.*}}; a wider one spilled, so 48; blocks of the lists, for 32 rows; blocks of the lists, for chunks of 16">
+// HALF-LABEL: tile.kernel @columns
+//  HALF-SAME:   schedule <rows = 128, chunk = 48, {{.*}}; a wider one spilled, so 48">
 // OTHER: error: 'tile.kernel' op expected target cpu or one of CUDA, but got `cuda`
