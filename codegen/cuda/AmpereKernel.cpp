@@ -51,6 +51,7 @@ void AmpereKernel::askThread() {
 }
 
 void AmpereKernel::emitRoles(Value, Value) {
+  tileAt = address(offTile);
   askThread();
   e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkInit(); });
   p.syncBlock();

@@ -97,7 +97,7 @@ private:
   int32_t stages;               ///< 1 or 2
   int32_t slabs;                ///< of 16 rows that a warp computes
   int32_t keyBytes, valueBytes; ///< of a stage
-  int32_t offKeys, offValues, offFill;
+  int32_t offKeys, offValues, offFill, offTile;
   /// Words (i32) of the walk between two fills.
   enum {
     kPosted,  ///< posts of the tile so far

@@ -68,7 +68,6 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
     return offset;
   };
   offWalk = take(layout.bytes);
-  offTile = take(2 * tileBytes());
   offPending = take(kEntries * tileBytes());
   at = llvm::alignTo(at, 16);
   offEntries = take(kEntries * 16);
@@ -79,10 +78,10 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
   return at;
 }
 
-void CudaKernel::emitEntryBarrierInit() {
+void CudaKernel::emitEntryBarrierInit(int32_t readers) {
   for (int32_t k = 0; k < kEntries; ++k) {
     p.barrierInit(address(offEntryFull + 8 * k), 1);
-    p.barrierInit(address(offEntryEmpty + 8 * k), 1);
+    p.barrierInit(address(offEntryEmpty + 8 * k), readers);
   }
 }
 
@@ -166,6 +165,18 @@ Values CudaKernel::ifChanged(Value cond, Values values,
   return Values(op.getResults());
 }
 
+Values CudaKernel::ifElse(Value cond, llvm::function_ref<Values()> then,
+                          llvm::function_ref<Values()> otherwise) {
+  auto branch = [&](llvm::function_ref<Values()> values) {
+    return [this, values](OpBuilder &, Location) {
+      scf::YieldOp::create(builder, e.loc, values());
+    };
+  };
+  auto op =
+      scf::IfOp::create(builder, e.loc, cond, branch(then), branch(otherwise));
+  return Values(op.getResults());
+}
+
 LaunchEntry CudaKernel::emitDevice() {
   maps = tensorMaps();
   emitRangeHelpers();
@@ -216,7 +227,6 @@ LaunchEntry CudaKernel::emitDevice() {
     p.fenceProxy();
   p.syncBlock();
   lane = p.bitAnd(thread, 31);
-  tileAt = address(offTile);
   emitRoles(thread, warpOfBlock);
   LLVM::ReturnOp::create(builder, e.loc, ValueRange());
   return entries;

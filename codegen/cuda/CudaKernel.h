@@ -107,11 +107,13 @@ protected:
   /// if (cond) values = then(values).
   Values ifChanged(Value cond, Values values,
                    llvm::function_ref<Values(Values)> then);
+  Values ifElse(Value cond, llvm::function_ref<Values()> then,
+                llvm::function_ref<Values()> otherwise);
   /// Lays out what the walker needs from byte `at`, barriers apart; returns
   /// where it ends.
   int32_t layOutWalker(int32_t at);
   /// Of the walker's ring.
-  void emitEntryBarrierInit();
+  void emitEntryBarrierInit(int32_t readers);
 
   // Walker.cpp
   /// One more entry for those who load.
@@ -174,14 +176,17 @@ protected:
 
   // Bytes into dynamic shared memory.
   int32_t offQuery = 0, offOutput = 0; ///< the same place, or its own
-  int32_t offWalk, offTile, offPending, offEntries, offPosted, offVotes;
+  int32_t offWalk, offPending, offEntries, offPosted, offVotes;
   int32_t sharedBytes;
-  /// Words of two tiles: while one is stored the next begins.
-  Value tileWordsAt(Value pass) {
-    return address(offTile, p.bitAnd(pass, 1), tileBytes());
-  }
   /// Entries between the walker and the loads, and their barriers.
   static constexpr int32_t kEntries = 8;
+  /// Words of as many tiles, where the walker writes them and all others read
+  /// them. A tile has two entries or more, so those who load have loaded Q of
+  /// tile w - 5 when it begins w; then tile w - 6 has its scores, and what came
+  /// before is stored.
+  Value tileWordsAt(Value pass) {
+    return address(offPending, p.bitAnd(pass, kEntries - 1), tileBytes());
+  }
   int32_t offEntryFull, offEntryEmpty;
   /// Words of a tile that others see: the frame and the streams'.
   int64_t tileWords() const {

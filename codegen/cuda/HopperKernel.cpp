@@ -83,7 +83,7 @@ void HopperKernel::emitBarrierInit() {
     p.barrierInit(address(valueFull() + 8 * s), 1);
     p.barrierInit(address(valueEmpty() + 8 * s), warps);
   }
-  emitEntryBarrierInit();
+  emitEntryBarrierInit(/*readers=*/2);
   p.fenceBarrierInit();
 }
 
@@ -112,7 +112,8 @@ void HopperKernel::emitRoles(Value thread, Value warpOfBlock) {
         p.setMaxRegisters(kernel.getWarps()->getLoadRegisters(),
                           /*increase=*/false);
         e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalker(); });
-        e.ifThen(p.eq(thread, p.c(32)), [&] { emitLoader(); });
+        e.ifThen(p.eq(thread, p.c(32)), [&] { emitKeyLoader(); });
+        e.ifThen(p.eq(thread, p.c(64)), [&] { emitValueLoader(); });
       },
       [&] {
         p.setMaxRegisters(kernel.getWarps()->getComputeRegisters(),

@@ -8,7 +8,8 @@
 //
 //   init barriers, sync                                     (HopperKernel.cpp)
 //   few queries: clear Q, of which rows stay that no head fills
-//   walker and loader, one thread each           (Walker.cpp, Loader.cpp)
+//   walker, loader of keys, of values, one thread each
+//                                                (Walker.cpp, Loader.cpp)
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
@@ -59,7 +60,18 @@ private:
   Stage stageOf(Value number) { return CudaKernel::stageOf(number, stages); }
 
   // Loader.cpp
-  void emitLoader();
+  void emitKeyLoader();
+  void emitValueLoader();
+  struct Entry {
+    Value row, n, code, key;
+  };
+  /// state = body(entry, state) for each until quit.
+  Values forEntries(Values state,
+                    llvm::function_ref<Values(const Entry &, ValueRange)> body);
+  /// Of the stream in a code, the map `first` + `step` times its number.
+  Value mapOf(Value code, int first, int step);
+  /// A word (i32) of those of a tile.
+  Value wordOf(Value tile, int64_t number);
   /// Chunks of 64 columns lie `tileRows` rows apart.
   void emitLoad(Value barrierAt, Value at, int32_t tileRows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);

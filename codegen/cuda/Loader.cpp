@@ -1,24 +1,25 @@
-//===- Loader.cpp - the thread that loads tiles ---------------------------===//
+//===- Loader.cpp - the threads that load tiles ---------------------------===//
 //
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What the walker posts (Walker.cpp), as copies of the tensor memory
-// accelerator.
+// accelerator. One thread loads queries and keys, one values: neither waits for
+// a stage of the other's, and between a stage that comes free and its next copy
+// is no more than the wait. What can follow the copy does.
 //
-//   loader:  until quit, for each entry:
+//   keys:    until quit, for each entry:
 //              begin: Q -> L2
-//              chunk: wait kEmpty; chunk words; K -> smem, kFull
+//              chunk: wait kEmpty; K -> smem; chunk words; kFull
 //                     first: Q
-//                     V of the chunk before: wait vEmpty; V -> smem, vFull
-//              end:   wait kEmpty; chunk words = end; kFull; the last V
+//              end:   wait kEmpty; chunk words = end; kFull
 //                     no chunk before: Q
-//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; copy
-//            the tile's words; qFull
+//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; qFull
+//   values:  until quit, for each chunk: wait vEmpty; V -> smem, vFull
 //
-// Q has one place, free when the tile before is stored; the first keys of a
-// tile need not wait for that. A chunk's values follow the next chunk's keys:
-// their stage is the later one to come free, and keys should not wait for it.
+// Q has one place, free when the tile before has its last scores; the first
+// keys of a tile need not wait for that. The words of a tile stay where the
+// walker wrote them.
 //
 // Of keys in pages, a copy takes those of a chunk that lie in one page. Pages
 // are looked up here again: the walker has seen that those of the n keys of a
@@ -122,165 +123,152 @@ void HopperKernel::emitLoadQuery(Value barrierAt,
   });
 }
 
-void HopperKernel::emitLoader() {
-  Type i32 = e.i32();
-  Value zero = p.c(0);
-  // The map of keys (0) or values (1) of the stream in a code.
-  auto mapOf = [&](Value code, int which) {
-    Value map = mapPointers[1 + which];
-    for (size_t s = 1; s < streams.size(); ++s)
-      map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)),
-                     mapPointers[1 + 2 * s + which], map);
-    return map;
-  };
-  // In pages, the map of single rows of values.
-  auto mapOfRows = [&](Value code) -> Value {
-    if (!isPaged())
-      return {};
-    auto maps = ArrayRef<Value>(mapPointers).drop_front(1 + 2 * streams.size());
-    Value map = maps[0];
-    for (size_t s = 1; s < streams.size(); ++s)
-      map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)), maps[s], map);
-    return map;
-  };
+Value HopperKernel::mapOf(Value code, int first, int step) {
+  Value map = mapPointers[first];
+  for (size_t s = 1; s < streams.size(); ++s)
+    map = p.select(p.eq(p.bitAnd(code, 255), p.c(s)),
+                   mapPointers[first + step * s], map);
+  return map;
+}
+
+Value HopperKernel::wordOf(Value tile, int64_t number) {
+  return p.narrow(p.loadShared(e.i64(), p.add(tile, int32_t(8 * number))));
+}
+
+Values HopperKernel::forEntries(
+    Values state, llvm::function_ref<Values(const Entry &, ValueRange)> body) {
+  state.insert(state.begin(), p.c(0)); // the number of the entry
+  SmallVector<Type> types(state.size(), e.i32());
+  SmallVector<Location> locs(state.size() + 4, e.loc);
+  OpBuilder::InsertionGuard guard(builder);
+  auto loop = scf::WhileOp::create(
+      builder, e.loc, SmallVector<Type>(state.size() + 4, e.i32()), state);
+  Block *before = builder.createBlock(&loop.getBefore(), {}, types,
+                                      ArrayRef(locs).take_front(state.size()));
+  Value number = before->getArgument(0);
+  Stage at = CudaKernel::stageOf(number, kEntries);
+  p.barrierWait(address(offEntryFull, at.index, 8), at.parity);
+  Values forward(before->getArguments());
+  Value words = p.loadShared(VectorType::get({4}, e.i32()),
+                             address(offEntries, at.index, 16));
+  llvm::append_range(forward, p.split(words));
+  Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
+                                     forward[state.size() + 2], p.c(kQuit));
+  scf::ConditionOp::create(builder, e.loc, more, forward);
+
+  Block *after = builder.createBlock(
+      &loop.getAfter(), {}, SmallVector<Type>(forward.size(), e.i32()), locs);
+  ValueRange args = after->getArguments(), entry = args.take_back(4);
+  at = CudaKernel::stageOf(args[0], kEntries);
+  p.barrierArrive(address(offEntryEmpty, at.index, 8));
+  Values next = body({entry[0], entry[1], entry[2], entry[3]},
+                     args.drop_front().drop_back(4));
+  next.insert(next.begin(), p.add(args[0], 1));
+  scf::YieldOp::create(builder, e.loc, next);
+  return Values(loop.getResults().drop_front().drop_back(4));
+}
+
+void HopperKernel::emitKeyLoader() {
   enum {
-    kNumber, // entries
-    kPass,   // tiles
-    kKey,    // chunks of K
-    kValue,  // chunks of V
-    kRow,    // of the chunk whose V is pending, else -1
-    kCount,
-    kCode,
+    kPass,  // tiles whose Q is loaded
+    kChunk, // and ends
     kHead,
     kBatch,
     kDocument,
-    kBegun, // the entry that began a tile whose Q is not loaded, or -1
+    kBegun, // 1: a tile has begun whose Q is not loaded
     kCounts
   };
-  Values begin(kCounts, zero);
-  begin[kRow] = begin[kBegun] = p.c(-1);
-  auto loop = scf::WhileOp::create(builder, e.loc,
-                                   SmallVector<Type>(kCounts, i32), begin);
-  OpBuilder::InsertionGuard guard(builder);
-  SmallVector<Type> types(kCounts, i32);
-  SmallVector<Location> locs(kCounts, e.loc);
-  Block *before = builder.createBlock(&loop.getBefore(), {}, types, locs);
-  ValueRange state = before->getArguments();
-  Stage entry = CudaKernel::stageOf(state[kNumber], kEntries);
-  p.barrierWait(address(offEntryFull, entry.index, 8), entry.parity);
-  Value words = address(offEntries, entry.index, 16);
-  Value code = p.loadShared(i32, p.add(words, 8));
-  Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
-                                     code, p.c(kQuit));
-  scf::ConditionOp::create(builder, e.loc, more, state);
-
-  Block *after = builder.createBlock(&loop.getAfter(), {}, types, locs);
-  state = after->getArguments();
-  entry = CudaKernel::stageOf(state[kNumber], kEntries);
-  words = address(offEntries, entry.index, 16);
-  Value row = p.loadShared(i32, words);
-  Value n = p.loadShared(i32, p.add(words, 4));
-  code = p.loadShared(i32, p.add(words, 8));
-  Value key = p.loadShared(i32, p.add(words, 12));
-  auto taken = [&](Value index) {
-    p.barrierArrive(address(offEntryEmpty, index, 8));
-  };
-  struct Place {
-    Value row, head, batch;
-  };
-  auto placeOf = [&](Value tile) -> Place {
-    auto word = [&](int64_t number) {
-      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * number)));
-    };
-    return {p.add(word(walk::kRow0), word(walk::kQueryBase)), word(walk::kHead),
-            word(walk::kBatch)};
-  };
-  auto loadQuery = [&](Value index) {
-    Value tile = address(offPending, index, tileBytes());
-    auto word = [&](int64_t number) {
-      return p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * number)));
-    };
-    Value full = address(barrier(kQueryFull));
+  Value zero = p.c(0);
+  auto waitQuery = [&](Value pass) {
     p.barrierWait(address(barrier(kQueryEmpty)),
-                  p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
-    emitLoadQuery(full, word);
-    Value words = tileWordsAt(state[kPass]);
-    for (int64_t k = 0; k < tileWords(); ++k)
-      p.storeShared(p.loadShared(e.i64(), p.add(tile, 8 * k)),
-                    p.add(words, 8 * k));
-    p.barrierArrive(full);
-    taken(index);
+                  p.bitXor(p.bitAnd(pass, 1), p.c(1)));
   };
-
-  auto kind =
-      scf::IfOp::create(builder, e.loc, types, p.eq(code, p.c(kBegin)), true);
-  builder.setInsertionPointToStart(kind.thenBlock());
-  {
-    Value tile = address(offPending, entry.index, tileBytes());
-    Place at = placeOf(tile);
-    for (int32_t k = 0; k < keyChunks; ++k)
-      p.prefetchTile(mapPointers[0], {p.c(64 * k), at.row, at.head, at.batch});
+  Value queryFull = address(barrier(kQueryFull));
+  auto begin = [&](const Entry &, ValueRange state) -> Values {
+    Value tile = tileWordsAt(state[kPass]);
     Values next(state);
-    next[kNumber] = p.add(state[kNumber], 1);
-    next[kHead] =
-        p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * walk::kKvHead)));
-    next[kBatch] = at.batch;
-    next[kDocument] =
-        p.narrow(p.loadShared(e.i64(), p.add(tile, 8 * walk::kDocument)));
-    next[kBegun] = entry.index;
-    scf::YieldOp::create(builder, e.loc, next);
-  }
-  builder.setInsertionPointToStart(kind.elseBlock());
-  {
-    taken(entry.index);
-    Stage k = stageOf(state[kKey]);
+    next[kHead] = wordOf(tile, walk::kKvHead);
+    next[kBatch] = wordOf(tile, walk::kBatch);
+    next[kDocument] = wordOf(tile, walk::kDocument);
+    next[kBegun] = p.c(1);
+    Value row =
+        p.add(wordOf(tile, walk::kRow0), wordOf(tile, walk::kQueryBase));
+    for (int32_t k = 0; k < keyChunks; ++k)
+      p.prefetchTile(mapPointers[0], {p.c(64 * k), row,
+                                      wordOf(tile, walk::kHead), next[kBatch]});
+    return next;
+  };
+  auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
+    Stage k = stageOf(state[kChunk]);
     waitEmpty(keyEmpty(), k);
-    Value chunk = address(offChunk, k.index, 16);
-    p.storeShared(key, chunk);
-    p.storeShared(n, p.add(chunk, 4));
-    p.storeShared(code, p.add(chunk, 8));
     Value full = address(keyFull(), k.index, 8);
-    Value isEnd = p.eq(code, p.c(kEnd));
-    e.ifThen(
-        isEnd, [&] { p.barrierArrive(full); },
-        [&] {
-          p.barrierExpect(full, keyBytes);
-          emitLoadKeys(full, address(offKeys, k.index, keyBytes), keyChunks,
-                       mapOf(code, 0), Value(),
-                       {row, n, state[kHead], state[kBatch], state[kDocument]});
-        });
-    Value begun = p.lt(p.c(-1), state[kBegun]);
-    e.ifThen(begun, [&] { loadQuery(state[kBegun]); });
-    Value pending = p.lt(p.c(-1), state[kRow]);
-    e.ifThen(pending, [&] {
-      Stage v = stageOf(state[kValue]);
-      waitEmpty(valueEmpty(), v);
-      Value full = address(valueFull(), v.index, 8);
-      p.barrierExpect(full, valueBytes);
-      emitLoadKeys(full, address(offValues, v.index, valueBytes), valueChunks,
-                   mapOf(state[kCode], 1), mapOfRows(state[kCode]),
-                   {state[kRow], state[kCount], state[kHead], state[kBatch],
-                    state[kDocument]});
+    Value isEnd = p.eq(entry.code, p.c(kEnd));
+    // Bytes are expected before they can arrive, and this thread arrives last.
+    e.ifThen(e.bnot(isEnd), [&] {
+      p.barrierExpectOnly(full, p.c(keyBytes));
+      emitLoadKeys(
+          full, address(offKeys, k.index, keyBytes), keyChunks,
+          mapOf(entry.code, 1, 2), Value(),
+          {entry.row, entry.n, state[kHead], state[kBatch], state[kDocument]});
+    });
+    p.storeShared(p.join({entry.key, entry.n, entry.code, zero}),
+                  address(offChunk, k.index, kChunkBytes));
+    p.barrierArrive(full);
+    Value begun = p.eq(state[kBegun], p.c(1));
+    e.ifThen(begun, [&] {
+      waitQuery(state[kPass]);
+      Value tile = tileWordsAt(state[kPass]);
+      emitLoadQuery(queryFull,
+                    [&](int64_t number) { return wordOf(tile, number); });
+      p.barrierArrive(queryFull);
     });
     Values next(state);
-    next[kNumber] = p.add(state[kNumber], 1);
-    next[kKey] = p.add(state[kKey], 1);
-    Value one = p.select(pending, p.c(1), zero);
-    next[kValue] = arith::AddIOp::create(builder, e.loc, state[kValue], one);
-    next[kPass] = arith::AddIOp::create(builder, e.loc, state[kPass],
-                                        p.select(begun, p.c(1), zero));
-    next[kBegun] = p.c(-1);
-    next[kRow] = p.select(isEnd, p.c(-1), row);
-    next[kCount] = n;
-    next[kCode] = code;
-    scf::YieldOp::create(builder, e.loc, next);
-  }
-  builder.setInsertionPointAfter(kind);
-  scf::YieldOp::create(builder, e.loc, kind.getResults());
+    next[kPass] =
+        arith::AddIOp::create(builder, e.loc, state[kPass], state[kBegun]);
+    next[kChunk] = p.add(state[kChunk], 1);
+    next[kBegun] = zero;
+    return next;
+  };
+  Values last = forEntries(
+      Values(kCounts, zero), [&](const Entry &entry, ValueRange state) {
+        return ifElse(
+            p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
+            [&] { return chunk(entry, state); });
+      });
+  waitQuery(last[kPass]);
+  p.storeShared(e.c(-1), tileWordsAt(last[kPass]));
+  p.barrierArrive(queryFull);
+}
 
-  builder.setInsertionPointAfter(loop);
-  p.barrierWait(address(barrier(kQueryEmpty)),
-                p.bitXor(p.bitAnd(loop.getResult(kPass), 1), p.c(1)));
-  p.storeShared(e.c(-1), tileWordsAt(loop.getResult(kPass)));
-  p.barrierArrive(address(barrier(kQueryFull)));
+void HopperKernel::emitValueLoader() {
+  enum { kPass, kChunk, kHead, kBatch, kDocument, kCounts };
+  auto begin = [&](ValueRange state) -> Values {
+    Value tile = tileWordsAt(state[kPass]);
+    return {p.add(state[kPass], 1), state[kChunk], wordOf(tile, walk::kKvHead),
+            wordOf(tile, walk::kBatch), wordOf(tile, walk::kDocument)};
+  };
+  auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
+    Stage v = stageOf(state[kChunk]);
+    waitEmpty(valueEmpty(), v);
+    Value full = address(valueFull(), v.index, 8);
+    p.barrierExpect(full, valueBytes);
+    int perStream = 1 + 2 * int(streams.size());
+    emitLoadKeys(
+        full, address(offValues, v.index, valueBytes), valueChunks,
+        mapOf(entry.code, 2, 2),
+        isPaged() ? mapOf(entry.code, perStream, 1) : Value(),
+        {entry.row, entry.n, state[kHead], state[kBatch], state[kDocument]});
+    Values next(state);
+    next[kChunk] = p.add(state[kChunk], 1);
+    return next;
+  };
+  forEntries(
+      Values(kCounts, p.c(0)), [&](const Entry &entry, ValueRange state) {
+        return ifElse(
+            p.eq(entry.code, p.c(kBegin)), [&] { return begin(state); },
+            [&] {
+              return ifChanged(p.lt(p.c(-1), entry.code), Values(state),
+                               [&](Values at) { return chunk(entry, at); });
+            });
+      });
 }

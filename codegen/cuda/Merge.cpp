@@ -115,23 +115,6 @@ Value CudaKernel::workspaceBytes(Value slots, Value multiprocessors) {
 // End of a unit
 //===----------------------------------------------------------------------===//
 
-/// Four f32 as one vector, and back.
-static Value joinFour(Ptx &p, ValueRange values) {
-  Type type = VectorType::get({4}, p.f32());
-  Value vector = LLVM::UndefOp::create(p.b, p.loc, type);
-  for (int32_t k = 0; k < 4; ++k)
-    vector = LLVM::InsertElementOp::create(p.b, p.loc, type, vector, values[k],
-                                           p.c(k));
-  return vector;
-}
-static Values splitFour(Ptx &p, Value vector) {
-  Values values;
-  for (int32_t k = 0; k < 4; ++k)
-    values.push_back(
-        LLVM::ExtractElementOp::create(p.b, p.loc, vector, p.c(k)));
-  return values;
-}
-
 void CudaKernel::emitResult(const State &state) {
   if (!few)
     return emitEpilogue(state);
@@ -158,9 +141,9 @@ void CudaKernel::emitPartial(const State &state) {
   at = e.at(tileAt, e.add(at, e.mul(tileWord(walk::kSplit), unitBytes)));
   e.ifThen(p.lt(rowInTile, used), [&] {
     for (int64_t k = 0; k < pieces; ++k)
-      e.store(joinFour(p, ValueRange(state.o).slice(4 * k, 4)),
+      e.store(p.join(ValueRange(state.o).slice(4 * k, 4)),
               e.at(at, k * kPieceBytes), 16);
-    e.store(joinFour(p, {state.m[0], state.m[1], state.l[0], state.l[1]}),
+    e.store(p.join({state.m[0], state.m[1], state.l[0], state.l[1]}),
             e.at(at, pieces * kPieceBytes), 16);
   });
 
@@ -229,7 +212,7 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
         }
         Values after(carried), m(carried.take_back(2)), top(m);
         for (int64_t a = 0; a < kAtOnce; ++a) {
-          rest[a] = splitFour(p, rest[a][0]);
+          rest[a] = p.split(rest[a][0]);
           Value is = p.lt(p.add(p.narrow(first), int32_t(a)), splits);
           for (int r = 0; r < 2; ++r) {
             rest[a][r] = p.select(is, rest[a][r], minusInf);
@@ -251,7 +234,7 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
         for (int64_t a = 0; a < kAtOnce; ++a) {
           Value weight[] = {weightOf(rest[a][0], 0), weightOf(rest[a][1], 1)};
           for (int64_t x = 0; x < width; ++x)
-            for (auto [k, value] : llvm::enumerate(splitFour(p, o[a][x])))
+            for (auto [k, value] : llvm::enumerate(p.split(o[a][x])))
               after[4 * x + k] =
                   p.fma(value, weight[rowOf(k)], after[4 * x + k]);
           for (int r = 0; r < 2; ++r)

@@ -166,6 +166,24 @@ static Value sharedPointer(Ptx &p, Value address) {
   return LLVM::IntToPtrOp::create(
       p.b, p.loc, LLVM::LLVMPointerType::get(p.b.getContext(), 3), address);
 }
+Value Ptx::join(ValueRange values) {
+  Type type = VectorType::get({int64_t(values.size())}, values[0].getType());
+  Value vector = LLVM::UndefOp::create(b, loc, type);
+  for (auto [k, value] : llvm::enumerate(values))
+    vector = LLVM::InsertElementOp::create(b, loc, type, vector, value,
+                                           c(int32_t(k)));
+  return vector;
+}
+
+Values Ptx::split(Value vector) {
+  Values values;
+  int64_t count = cast<VectorType>(vector.getType()).getNumElements();
+  for (int64_t k = 0; k < count; ++k)
+    values.push_back(
+        LLVM::ExtractElementOp::create(b, loc, vector, c(int32_t(k))));
+  return values;
+}
+
 Value Ptx::loadShared(Type type, Value address) {
   return LLVM::LoadOp::create(b, loc, type, sharedPointer(*this, address));
 }

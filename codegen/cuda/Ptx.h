@@ -68,6 +68,10 @@ public:
   Value loadShared(Type type, Value address);
   void storeShared(Value value, Value address);
 
+  /// Values of one type as a vector, and back.
+  Value join(ValueRange values);
+  Values split(Value vector);
+
   /// What was at `pointer` (i32) before; whoever sees it sees what went before.
   Value atomicAdd(Value pointer, Value value);
 
