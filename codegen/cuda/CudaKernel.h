@@ -150,6 +150,8 @@ protected:
 
   // Merge.cpp
   Value packFactor(Value slots) override;
+  /// Tokens of a tile, at most; not packed: of all tiles of a head.
+  Value tileTokens(Value slots);
   /// Whether heads may share a tile, which is decided by the run.
   bool mayPack() { return few && !masksUseHead(); }
   Value splitCount(Value slots, Value multiprocessors);

@@ -38,7 +38,7 @@ public:
                llvm::StringRef prefix, mlir::ModuleOp module, Queries queries);
 
   mlir::LogicalResult verify() override;
-  bool hasLaunchForFew() override { return !fold.getCuQuery(); }
+  bool hasLaunchForFew() override { return true; }
 
 private:
   // HopperKernel.cpp

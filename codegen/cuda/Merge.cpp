@@ -41,12 +41,19 @@ static constexpr int64_t kAtOnce = 8, kMostPieces = 4;
 // Numbers of a run
 //===----------------------------------------------------------------------===//
 
+Value CudaKernel::tileTokens(Value slots) {
+  return fold.getCuQuery() ? rowTiles(slots).rows
+                           : tensorSlot(slots, fold.getQuery(), 3);
+}
+
 Value CudaKernel::packFactor(Value slots) {
   if (!mayPack())
     return e.c(1);
-  Value nq = tensorSlot(slots, fold.getQuery(), 3), one = e.c(1);
-  Value fit = e.udiv(e.c(rows), e.max(nq, one));
-  fit = e.max(e.select(e.le(nq, e.c(schedule.getRows())), fit, one), one);
+  Value tokens = tileTokens(slots), one = e.c(1);
+  Value fit = e.udiv(e.c(rows), e.max(tokens, one));
+  // Packed queries are many where tiles are not cut for few.
+  int64_t most = schedule.getRows() - (fold.getCuQuery() ? 1 : 0);
+  fit = e.max(e.select(e.le(tokens, e.c(most)), fit, one), one);
   Value group = sharingHeads(slots);
   auto ceilDiv = [&](Value a, Value x) {
     return e.udiv(e.add(e.add(a, x), -1), x);
@@ -66,6 +73,11 @@ Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
   auto ceilDiv = [&](Value a, Value x) {
     return e.udiv(e.add(e.add(a, x), -1), x);
   };
+  // Of keys that follow each other it is known how many there are in all.
+  if (fold.getCuQuery() && !isPaged()) {
+    Value documents = e.add(tensorSlot(slots, fold.getCuQuery(), 1), -1);
+    nk = ceilDiv(nk, e.max(documents, one));
+  }
   auto cost = [&](Value splits) {
     Value turns = ceilDiv(e.mul(tiles, splits), processors);
     Value unit = e.add(ceilDiv(nk, splits), kUnitKeys);
@@ -82,9 +94,12 @@ Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
   }
   // Tiles of a long query differ, and as many of them as there are processors
   // even that out.
-  Value queries = tensorSlot(slots, fold.getQuery(), 3);
+  Value tokens = tileTokens(slots);
   Value few =
-      e.bor(e.lt(tiles, processors), e.le(queries, e.c(schedule.getRows())));
+      e.bor(e.lt(tiles, processors), e.le(tokens, e.c(schedule.getRows())));
+  // A tile of several documents would have a merge for each.
+  if (fold.getCuQuery())
+    few = e.eq(tokens, one);
   Value counted = e.le(e.mul(tiles, rows / 64), e.c(kCounters));
   return e.select(e.band(few, counted), best, one);
 }
@@ -99,8 +114,8 @@ int64_t CudaKernel::warpBytes() const {
 }
 
 Value CudaKernel::tileWarps(Value slots) {
-  Value nq = tensorSlot(slots, fold.getQuery(), 3);
-  return e.ceilDiv(e.min(e.mul(packFactor(slots), nq), e.c(rows)), 16);
+  Value held = e.mul(packFactor(slots), tileTokens(slots));
+  return e.ceilDiv(e.min(held, e.c(rows)), 16);
 }
 
 Value CudaKernel::workspaceBytes(Value slots, Value multiprocessors) {

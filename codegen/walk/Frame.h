@@ -35,6 +35,8 @@ enum FrameWord : int64_t {
   kPageRow,   ///< keys in pages: address of the sequence's row of the table
   kTile,      ///< number of the tile
   kWarps,     ///< CUDA, several splits: 16 rows each, of the highest tile
+  kTileRow,   ///< documents: storage row of the tile's first row ...
+  kTileEnd,   ///< ... and of the one behind its last
   kFrameWords
 };
 

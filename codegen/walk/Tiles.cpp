@@ -136,13 +136,22 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
     return;
   }
 
-  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd.
-  BodyEmitter bodies(e, interface, slots);
+  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd. What is
+  // needed after a pass is read again after it, by an address from the frame:
+  // no register holds it through the walk.
+  setFrame(scratch, kTileRow, row0);
+  setFrame(scratch, kTileEnd, rowEnd);
   Value cuQ = fold.getCuQuery(), cuK = fold.getCuKey();
-  Value documents = e.add(tensorSlot(slots, cuQ, 1), -1);
+  auto queries = [&] { return tensorSlot(slotsOf(scratch), query, 3); };
+  auto documentsIn = [&](Value slots) {
+    return e.add(tensorSlot(slots, cuQ, 1), -1);
+  };
+  auto raw = [&](Value table, Value d) {
+    return BodyEmitter(e, interface, slotsOf(scratch))
+        .tableEntry(argument(table), {d});
+  };
   auto startOf = [&](Value table, Value d, Value limit) {
-    Value entry = bodies.tableEntry(argument(table), {d});
-    return e.min(e.max(entry, e.c(0)), limit);
+    return e.min(e.max(raw(table, d), e.c(0)), limit);
   };
   // Rows of no document see no key.
   auto blank = [&](Value from, Value to) {
@@ -153,8 +162,8 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
           [&](size_t) -> Value { return e.c(0); });
     });
   };
-  Value nk = leastKeys(slots);
   auto visit = [&] {
+    Value documents = documentsIn(slots);
     SmallVector<Value> found = e.whileLoop(
         {e.c(0), documents},
         [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
@@ -168,11 +177,16 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
     SmallVector<Value> last = e.whileLoop(
         {found[0], row0},
         [&](ValueRange state) {
+          Value documents = documentsIn(slotsOf(scratch));
           Value inRange = e.lt(state[0], documents);
           Value index = e.min(state[0], e.add(documents, -1));
-          return e.band(inRange, e.lt(startOf(cuQ, index, nq), rowEnd));
+          Value start = startOf(cuQ, index, queries());
+          return e.band(inRange, e.lt(start, frame(scratch, kTileEnd)));
         },
         [&](ValueRange state) -> SmallVector<Value> {
+          Value row0 = frame(scratch, kTileRow);
+          Value rowEnd = frame(scratch, kTileEnd);
+          Value nq = queries(), nk = leastKeys(slotsOf(scratch));
           Value d = state[0], next = e.add(d, 1);
           Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
           Value kLo = cuK ? startOf(cuK, d, nk) : e.c(0);
@@ -181,9 +195,6 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
           Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
           // Where no unit looks at all bounds, each tile does at those it uses.
           if (!checksDocuments) {
-            auto raw = [&](Value table, Value at) {
-              return bodies.tableEntry(argument(table), {at});
-            };
             setFrame(scratch, kDocument, d);
             setFrame(scratch, kRow0, row0);
             if (isPaged())
@@ -201,6 +212,7 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
             }
           }
           blank(state[1], e.min(from, rowEnd));
+          Value written = e.max(state[1], e.max(from, to));
           e.ifThen(e.lt(from, to), [&] {
             place(
                 d, e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
@@ -209,11 +221,12 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
                   return e.max(e.sub(kHi, kLo), e.c(0));
                 });
           });
-          return {next, e.max(state[1], e.max(from, to))};
+          return {next, written};
         });
-    blank(last[1], rowEnd);
+    blank(last[1], frame(scratch, kTileEnd));
   };
-  e.ifThen(e.lt(e.c(0), documents), visit, [&] { blank(row0, rowEnd); });
+  e.ifThen(e.lt(e.c(0), documentsIn(slots)), visit,
+           [&] { blank(row0, rowEnd); });
 }
 
 void WalkEmitter::reportLength(Value scratch, Value length, Value most) {
@@ -231,6 +244,8 @@ Value WalkEmitter::leastKeys(Value slots) {
 }
 
 Value WalkEmitter::mostKeys(Value slots) {
+  if (isPaged())
+    return leastKeys(slots);
   Value nk = e.c(0);
   for (StreamCode &stream : streams)
     nk = e.max(nk, tensorSlot(slots, stream.op.getKey(), 3));

@@ -124,7 +124,7 @@ protected:
   /// Keys of the source that has the fewest; in pages, of the longest sequence
   /// that the table can hold.
   Value leastKeys(Value slots);
-  /// Keys of the source that has the most.
+  /// Keys of the source that has the most; in pages, as leastKeys.
   Value mostKeys(Value slots);
   /// Reports a length of keys in pages below 0 or beyond `most`.
   void reportLength(Value scratch, Value length, Value most);

@@ -15,6 +15,7 @@ ptxas is needed.
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -161,10 +162,10 @@ class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
     def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False, page=16,
-                 multiprocessors=None):
+                 multiprocessors=None, launches=False):
         self.artifact, self.data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
         self.target, self.device, self.schedule, self.huge, self.page = target, device, schedule, huge, page
-        self.passed = self.failed = 0
+        self.passed, self.failed, self.launches = 0, 0, launches
         self.env = {}
         if device == "cuda":
             self.target = target if target.startswith("cuda") else "cuda:sm_90a"
@@ -178,6 +179,8 @@ class Kernels:
                                                          "filigree_emulating_plugin.so")}
         if multiprocessors:
             self.env["FILIGREE_EMULATE_MULTIPROCESSORS"] = str(multiprocessors)
+        if launches:
+            self.env["FILIGREE_EMULATE_VERBOSE"] = "1"
 
     def compile(self, pattern, dtype, dim, value_dim=None):
         pages = ["--set", f"page={self.page}"] if pattern.startswith("paged") else []
@@ -202,6 +205,9 @@ class Kernels:
         self.failed += status != 0
         if status:
             print(f"{case}: exit status {status}\n{text}", flush=True)
+        if self.launches:
+            for name, ctas in re.findall(r"(\w+): (\d+) CTAs", text):
+                print(f"{case}: {'few' if '_few_' in name else 'many'}, {ctas} CTAs", flush=True)
 
     def report(self):
         print(f"{self.passed} cases agree, {self.failed} do not")
@@ -216,6 +222,7 @@ def main():
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--schedule", default="random,random", help="of the emulator: who runs next, when copies land")
     parser.add_argument("--multiprocessors", type=int, help="of the emulated device: more of them, more splits")
+    parser.add_argument("--launches", action="store_true", help="say of each case which launch of a kernel it takes")
     parser.add_argument("--value-dim", type=int)
     parser.add_argument("--target", default=best_target(), help="default: what a run on this machine would use")
     parser.add_argument("--shape", action="append", type=lambda text: tuple(map(int, text.split(","))),
@@ -225,7 +232,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge, options.page,
-                          options.multiprocessors)
+                          options.multiprocessors, options.launches)
         dtypes = options.dtypes or ("bf16,f16" if options.device == "cuda" else "f32,bf16,f16")
         for pattern in options.patterns:
             for dim in map(int, options.dims.split(",")):

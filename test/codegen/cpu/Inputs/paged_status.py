@@ -1,8 +1,9 @@
 """Runs keys in pages on good and bad tables and lengths: what is said of each, and whether the answer is the oracle's.
 
-    paged_status.py KERNEL.so ORACLE.so [--device cuda] [--planted]
+    paged_status.py KERNEL.so ORACLE.so [--device cuda] [--decode] [--planted]
 
-With --planted the oracle is given other pages than the kernel, which must be seen. On cuda the environment names the
+With --decode a sequence has at most one row, and the table room for keys that are worth a split. With --planted the
+oracle is given other pages than the kernel, which must be seen. On cuda the environment names the
 fake driver (test/lib/fake-cuda), whose memory is that of the host.
 """
 import ctypes as c
@@ -19,11 +20,12 @@ import filigree  # noqa: E402
 filigree.CODES["float64"] = (2, 64)
 CUDA = "cuda" in sys.argv
 PAGES, SLOTS, HEADS, KV_HEADS, DIM = 40, 16, 4, 2, 32
-ROWS, LENGTHS = np.int32([1, 30, 0, 1, 9]), np.int32([200, 77, 5, 0, 9])
+DECODE = "--decode" in sys.argv
+ROWS, LENGTHS = np.int32([1, 1, 0, 1, 1] if DECODE else [1, 30, 0, 1, 9]), np.int32([200, 77, 5, 0, 9])
 rng = np.random.default_rng(1)
 CU = np.cumsum([0, *ROWS]).astype(np.int32)
 TABLE = rng.permutation(PAGES)[:5 * 8].reshape(5, 8).astype(np.int32)
-TABLE = np.concatenate([TABLE, TABLE[::-1, :6]], axis=1)  # pages may be shared
+TABLE = np.concatenate([TABLE, TABLE[::-1, :6], *[TABLE] * (4 * DECODE)], axis=1)  # pages may be shared
 
 
 def changed(array, place, value):
@@ -41,7 +43,7 @@ CASES = {
     "every other page": {"table": changed(TABLE, (slice(None), slice(0, None, 2)), PAGES)},
     "all pages": {"table": np.full_like(TABLE, -2**31)},
     "a length below 0": {"lengths": changed(LENGTHS, 3, -7)},
-    "a length beyond the table": {"lengths": changed(LENGTHS, 0, 225)},
+    "a length beyond the table": {"lengths": changed(LENGTHS, 0, TABLE.shape[1] * SLOTS + 1)},
     "the largest length": {"lengths": changed(LENGTHS, 0, 2**31 - 1)},
     "bounds beyond the rows": {"cu_q": changed(CU, 5, 45)},
     "other tables": {"lengths": LENGTHS[:4]},
