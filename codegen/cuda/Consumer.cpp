@@ -45,14 +45,9 @@ Values HopperKernel::emitProduct(ValueRange o, ValueRange probabilities,
                           p.descriptor(v, keys * 128, 1024), steps);
 }
 
-/// 2^(c before + shift), 0 where `before` is -inf: what the sums of a row are
-/// multiplied with when its largest score moves on. By the shift of weights
-/// before, which is rounded too, or by the score: as right either way, but the
-/// one leaves ptxas a schedule that is 3 % faster with two warpgroups, the
-/// other one that is 6 % faster with three (test/bench/NOTES.md).
+/// What the sums of a row are multiplied with when its reference moves on from
+/// `before`: 2 to the difference of the shifts, 0 where there was none.
 Value HopperKernel::emitAlpha(Value before, Value shift) {
-  if (warpgroups > 2)
-    return p.ex2(p.fma(before, p.cf(logitFactor), shift));
   Value none = p.isValue(before, -std::numeric_limits<float>::infinity());
   Value change = p.fsub(shift, emitShift(before));
   return p.select(none, p.cf(0.0f), p.ex2(change));
@@ -66,14 +61,19 @@ void HopperKernel::release(int32_t ring, Value stage) {
   p.barrierArriveIf(p.eq(lane, p.c(0)), address(ring, stage, 8));
 }
 
-/// The words of the chunk in `stage`.
+/// The words of the chunk in `stage`, read by the lane that gives it back.
 void HopperKernel::readChunk(Value stage) {
-  Value words = address(offChunk, stage, 16);
-  chunkKey = p.loadShared(e.i32(), words);
-  chunkCount = p.loadShared(e.i32(), p.add(words, 4));
-  chunkCode = p.loadShared(e.i32(), p.add(words, 8));
-  // One lane gives the stage back for all.
-  p.syncWarp();
+  Values words = ifElse(
+      p.eq(lane, p.c(0)),
+      [&] {
+        Type four = VectorType::get({4}, e.i32());
+        Value at = address(offChunk, stage, kChunkBytes);
+        return p.split(p.loadShared(four, at));
+      },
+      [&] { return Values(4, p.c(0)); });
+  chunkKey = p.broadcastLane0(words[0]);
+  chunkCount = p.broadcastLane0(words[1]);
+  chunkCode = p.broadcastLane0(words[2]);
 }
 
 void HopperKernel::emitConsumer() {
@@ -176,22 +176,25 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
       s = p.wgmmaWait(1, s, {});
       release(keyEmpty(), k.index);
       s = emitLogits(s, masked);
-      Weights folded = emitSoftmax(s, m);
-      Values alpha, nextL;
-      for (int row = 0; row < 2; ++row) {
-        alpha.push_back(emitAlpha(m[row], folded.shift[row]));
-        nextL.push_back(p.fma(l[row], alpha[row], folded.sums[row]));
-      }
+      Weights folded = emitLazySoftmax(s, m);
       Value next = p.add(keysUsed, 1);
       nextChunk(next);
       o = p.wgmmaWait(0, o, held);
       release(valueEmpty(), v.index);
-      for (size_t x = 0; x < o.size(); ++x)
-        o[x] = p.fmul(o[x], alpha[rowOf(x)]);
-      Values after(o);
+      Values sums(o);
+      llvm::append_range(sums, l);
+      sums = ifChanged(folded.moves, sums, [&](Values at) {
+        Value alpha[] = {emitAlpha(m[0], folded.shift[0]),
+                         emitAlpha(m[1], folded.shift[1])};
+        for (size_t x = 0; x < at.size(); ++x)
+          at[x] = p.fmul(at[x], alpha[x < oCount ? rowOf(x) : x - oCount]);
+        return at;
+      });
+      Values after(ArrayRef(sums).take_front(oCount));
       llvm::append_range(after, packWeights(folded.weights));
       llvm::append_range(after, folded.top);
-      llvm::append_range(after, nextL);
+      for (int row = 0; row < 2; ++row)
+        after.push_back(p.fadd(sums[oCount + row], folded.sums[row]));
       after.append(
           {next, p.add(valuesUsed, 1), chunkKey, chunkCount, chunkCode});
       return after;

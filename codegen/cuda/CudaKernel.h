@@ -135,8 +135,16 @@ protected:
     Values weights;
     Values top, shift; ///< of each row
     Values sums;       ///< of this thread's weights
+    Value moves;       ///< whether `top` is another than before, in any row
   };
+  Values emitThreadTop(ValueRange s);
+  Values emitRowTop(ValueRange own, ValueRange top);
+  Weights emitWeights(ValueRange s, ValueRange top);
+  /// Weights by the largest score of each row, and of `top` if there is one.
   Weights emitSoftmax(ValueRange s, ValueRange top);
+  /// Weights by `top` until a score of the warp exceeds it far: sums need to be
+  /// scaled then alone.
+  Weights emitLazySoftmax(ValueRange s, ValueRange top);
   Values packWeights(ValueRange weights);
 
   // Epilogue.cpp

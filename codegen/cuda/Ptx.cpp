@@ -151,6 +151,12 @@ Value Ptx::shuffleXor(Value a, int32_t lanes) {
   return ptx("shfl.sync.bfly.b32 $0, $1, " + Twine(lanes) + ", 31, 0xffffffff;",
              {f32()}, {}, {a})[0];
 }
+Value Ptx::ballot(Value cond) {
+  Value flag = arith::ExtUIOp::create(b, loc, i32(), cond);
+  return ptx("{\n.reg .pred p;\nsetp.ne.u32 p, $1, 0;\n"
+             "vote.sync.ballot.b32 $0, p, 0xffffffff;\n}",
+             {i32()}, {}, {flag})[0];
+}
 void Ptx::syncBlock() { ptx("bar.sync 0;", {}, {}, {}); }
 void Ptx::syncNamed(Value id, int32_t threads) {
   ptx("bar.sync $0, " + Twine(threads) + ";", {}, {}, {id});

@@ -59,6 +59,7 @@ public:
   Value special(llvm::StringRef name);      ///< %tid.x and the like
   Value broadcastLane0(Value a);            ///< i32 of lane 0 in all lanes
   Value shuffleXor(Value a, int32_t lanes); ///< f32
+  Value ballot(Value cond);                 ///< i32: of i1, a bit a lane
   void syncBlock();
   void syncNamed(Value id, int32_t threads);
   void syncWarp();

@@ -125,10 +125,9 @@ Value CudaKernel::emitShift(Value m) {
   return p.fmul(p.select(none, p.cf(0.0f), m), p.cf(-logitFactor));
 }
 
-/// Row maxima of `s` and `top`; weights = 2^(c (s - max)), 0 where max is -inf.
-CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
-  Weights result;
-  Value factor = p.cf(logitFactor);
+/// Of each row, the largest of this thread's scores.
+Values CudaKernel::emitThreadTop(ValueRange s) {
+  Values top;
   for (int row = 0; row < 2; ++row) {
     // Two chains a row: one would wait for itself.
     Value chains[2];
@@ -137,14 +136,29 @@ CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
         Value &chain = chains[k % 2];
         chain = chain ? p.fmax(chain, s[k]) : s[k];
       }
-    Value m = p.fmax(chains[0], chains[1]);
-    m = p.fmax(m, p.shuffleXor(m, 1));
-    m = p.fmax(m, p.shuffleXor(m, 2));
-    if (!top.empty())
-      m = p.fmax(m, top[row]);
-    result.top.push_back(m);
-    result.shift.push_back(emitShift(m));
+    top.push_back(p.fmax(chains[0], chains[1]));
   }
+  return top;
+}
+
+/// Of each row, the largest of what its four threads have, and of `top`.
+Values CudaKernel::emitRowTop(ValueRange own, ValueRange top) {
+  Values result;
+  for (int row = 0; row < 2; ++row) {
+    Value m = p.fmax(own[row], p.shuffleXor(own[row], 1));
+    m = p.fmax(m, p.shuffleXor(m, 2));
+    result.push_back(top.empty() ? m : p.fmax(m, top[row]));
+  }
+  return result;
+}
+
+/// Weights = 2^(c (s - top)), 0 where top is -inf.
+CudaKernel::Weights CudaKernel::emitWeights(ValueRange s, ValueRange top) {
+  Weights result;
+  result.top.assign(top.begin(), top.end());
+  for (Value m : top)
+    result.shift.push_back(emitShift(m));
+  Value factor = p.cf(logitFactor);
   for (size_t k = 0; k < s.size(); ++k)
     result.weights.push_back(
         p.ex2(p.fma(s[k], factor, result.shift[rowOf(k)])));
@@ -157,6 +171,31 @@ CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
       }
     result.sums.push_back(p.fadd(chains[0], chains[1]));
   }
+  return result;
+}
+
+CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
+  return emitWeights(s, emitRowTop(emitThreadTop(s), top));
+}
+
+/// Binary digits by which a weight may exceed 1: 16-bit weights and f32 sums
+/// are as precise then.
+static constexpr float kSlack = 8.0f;
+
+CudaKernel::Weights CudaKernel::emitLazySoftmax(ValueRange s, ValueRange top) {
+  Values own = emitThreadTop(s);
+  Value exceeds = e.truth(false);
+  for (int row = 0; row < 2; ++row) {
+    Value most = p.fadd(top[row], p.cf(kSlack / logitFactor));
+    exceeds = e.bor(exceeds, arith::CmpFOp::create(builder, e.loc,
+                                                   arith::CmpFPredicate::OGT,
+                                                   own[row], most));
+  }
+  Value moves = e.bnot(p.eq(p.ballot(exceeds), p.c(0)));
+  Weights result = emitWeights(s, ifChanged(moves, Values(top), [&](Values) {
+                                 return emitRowTop(own, top);
+                               }));
+  result.moves = moves;
   return result;
 }
 
