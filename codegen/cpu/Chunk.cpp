@@ -175,8 +175,6 @@ void KernelEmitter::foldKeys(size_t s, int caseIndex, Value scratch, Value key,
     e.call(masked ? code.maskedChunk[caseIndex] : code.fullChunk,
            {scratch, key, n});
   };
-  if (!code.rowFullChunk)
-    return panels();
   e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), panels, [&] {
     e.call(masked ? code.rowMaskedChunk[caseIndex] : code.rowFullChunk,
            {scratch, key, n});
@@ -185,8 +183,6 @@ void KernelEmitter::foldKeys(size_t s, int caseIndex, Value scratch, Value key,
 
 Value KernelEmitter::chunkWidth(size_t s, Value scratch, int64_t step) {
   // Few queries have chunks of their own.
-  if (!streams[s].rowFullChunk)
-    return e.c(step);
   return e.select(e.eq(frame(scratch, kPack), e.c(0)), e.c(step),
                   e.c(rowChunk()));
 }

@@ -159,7 +159,6 @@ std::pair<Value, Value> KernelEmitter::gatherRows(size_t s, int caseIndex,
 
 void KernelEmitter::emitCollect(size_t s) {
   StreamCode &stream = streams[s];
-  bool canHold = bool(stream.rowFullChunk);
   for (int k = -1; k < int(stream.cases.size()); ++k) {
     bool masked = k >= 0;
     if (masked &&
@@ -173,12 +172,8 @@ void KernelEmitter::emitCollect(size_t s) {
             .str();
     int64_t area = layout.gathered[s][1 + k];
     auto widthOf = [&](Value scratch) -> Value {
-      Value width =
-          e.c(masked ? schedule.getMaskedChunk() : schedule.getChunk());
-      if (!canHold)
-        return width;
-      return e.select(e.eq(frame(scratch, kPack), e.c(0)), width,
-                      e.c(rowChunk()));
+      return chunkWidth(
+          s, scratch, masked ? schedule.getMaskedChunk() : schedule.getChunk());
     };
     auto positionAt = [&](Value scratch, Value place) {
       return e.at(positionsAt(s, k, scratch), e.mul(place, 8));

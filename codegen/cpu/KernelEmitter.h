@@ -105,6 +105,18 @@ protected:
   void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
                      Value scoreRow, Value signs, Value key, Value n);
   void markUnseen(Value weights, Value signs, Value n);
+  /// Storage row of a held row.
+  Value storageRow(Value scratch, Value row);
+  /// Rows of K or V that are `stride` bytes apart, `first` keys into a chunk;
+  /// those of the next chunk are `ahead` bytes on.
+  struct StoredRows {
+    Value first, count, at, stride, ahead;
+  };
+  StoredRows storedRows(size_t s, int caseIndex, Value scratch, Value key,
+                        Value n, bool values);
+  /// Calls body for the part of a chunk that each page holds.
+  void forRowsOfPages(size_t s, Value scratch, Value key, Value n, bool values,
+                      llvm::function_ref<void(StoredRows)> body);
   mlir::func::FuncOp emitRowChunk(size_t s, int caseIndex);
   mlir::func::FuncOp emitRowBegin();
   mlir::func::FuncOp emitRowFinish();
@@ -131,9 +143,11 @@ protected:
   void emitEntries(EntryPoints &entries);
   Value splitCount(Value slots);
   Value partialBytes();
-  /// Rows of the tile at hand to panels.
-  void setPanels(Value scratch) {
-    setFrame(scratch, kPanels, e.ceilDiv(frame(scratch, kRows), panelRows));
+  /// Rows of the tile at hand to panels, or with those of other heads held.
+  void arrangeRows(Value scratch) {
+    Value rows = frame(scratch, kRows);
+    setFrame(scratch, kPanels, e.ceilDiv(rows, panelRows));
+    setFrame(scratch, kHeld, e.mul(frame(scratch, kPack), rows));
   }
 
   int64_t panelRows, maxPanels;

@@ -25,16 +25,16 @@ static constexpr int64_t kEnoughTiles = 64;
 static constexpr int64_t kLeastSplit = 1024;
 
 Value KernelEmitter::packFactor(Value slots) {
-  if (fold.getCuQuery())
-    return e.c(0);
-  Value nq = tensorSlot(slots, fold.getQuery(), 3);
+  // Of a head; of documents, those of a tile.
+  Value rows = fold.getCuQuery() ? rowTiles(slots).rows
+                                 : tensorSlot(slots, fold.getQuery(), 3);
   Value group = sharingHeads(slots);
-  Value fits = e.le(e.mul(group, nq), e.c(kMaxHeld));
+  Value fits = e.le(e.mul(group, rows), e.c(kMaxHeld));
   Value pack = e.select(fits, group, e.c(1));
   // Above half of the held rows a panel is as good.
-  Value few = e.band(
-      e.le(e.mul(pack, nq), e.c(kMaxHeld)),
-      e.band(e.le(nq, e.c(kMaxHeld / 2)), e.le(nq, e.c(schedule.getRows()))));
+  Value few = e.band(e.le(e.mul(pack, rows), e.c(kMaxHeld)),
+                     e.band(e.le(rows, e.c(kMaxHeld / 2)),
+                            e.le(rows, e.c(schedule.getRows()))));
   return e.select(few, pack, e.c(0));
 }
 
@@ -89,11 +89,8 @@ void KernelEmitter::emitTile() {
           fill(layout.sum, width, 0.0f);
           fill(layout.output, e.mul(width, shape.valueDim), 0.0f);
         };
-        if (rowBegin)
-          e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), beginPanels,
-                   [&] { e.call(rowBegin, {scratch}); });
-        else
-          beginPanels();
+        e.ifThen(e.eq(frame(scratch, kPack), e.c(0)), beginPanels,
+                 [&] { e.call(rowBegin, {scratch}); });
         for (StreamCode &stream : streams)
           e.call(stream.walk, {scratch});
         return {};
@@ -213,18 +210,16 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
               setFrame(scratch, kSplits, splits);
               setFrame(scratch, kSlots, e.asInt(slots));
               emitLocate(scratch, slots, e.udiv(unit, splits), [&] {
-                setPanels(scratch);
+                arrangeRows(scratch);
                 e.call(tileFunc, {scratch});
-                if (packed) {
-                  e.call(finish, {scratch});
-                  return;
-                }
                 Value isFew = e.bnot(e.eq(frame(scratch, kPack), e.c(0)));
                 auto callFinish = [&] {
                   e.ifThen(
                       isFew, [&] { e.call(rowFinish, {scratch}); },
                       [&] { e.call(finish, {scratch}); });
                 };
+                if (packed)
+                  return callFinish();
                 e.ifThen(e.eq(splits, e.c(1)), callFinish, [&] {
                   Value to = e.at(args[3], e.mul(unit, partialBytes()));
                   // Held rows and panels fill the same arrays from the start.
@@ -293,7 +288,7 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
         int64_t rows = spanRows * 4;
         setFrame(scratch, kSlots, e.asInt(slots));
         emitLocate(scratch, slots, tile, [&] {
-          setPanels(scratch);
+          arrangeRows(scratch);
           auto mergePanels = [&] {
             Value panels = frame(scratch, kPanels);
             e.loop(

@@ -6,15 +6,15 @@
 // Decoding holds one query a head, or a few: a panel would be mostly empty, and
 // the time is that of reading the keys. Here a row of queries lies along its
 // head dimension, and the query heads that share a key head are held together:
-// row r is query r % Nq of head kHead + r / Nq.
+// row r is row r % kRows of the tile, of head kHead + r / kRows.
 //
 // Two bf16 are widened by one shift and one mask of the word that holds both,
 // which leaves the even elements of a block in one vector and the odd ones in
 // the next. q and o are kept in that order too, see `placeInRow`.
 //
 //   row_chunk(scratch, key, n):
-//     K, V rows of [key, key + n)
-//     for R rows at a time:   s[r][j] = q[r] . k[j]      4 keys x R rows
+//     K, V rows of [key, key + n); of keys in pages, page by page where they
+//     are for R rows at a time:   s[r][j] = q[r] . k[j]      4 keys x R rows
 //       edge; mask; softmax of each row, keys in the lanes
 //       o[r] = alpha[r] o[r] + sum_j s[r][j] v[j]
 //
@@ -96,20 +96,19 @@ SmallVector<Value> KernelEmitter::loadRow(Value at, int64_t count,
 // The two products
 //===----------------------------------------------------------------------===//
 
-/// row_scores_<rows>(q, k, k_stride, n, s, s_stride): dot products of `rows`
-/// queries, keyDim floats apart, with n keys as they are stored; strides in
-/// bytes. The keys of the next chunk are asked for on the way: one core alone
-/// waits for memory longer than it computes.
+/// row_scores_<rows>(q, k, k_stride, n, s, s_stride, ahead): dot products of
+/// `rows` queries, keyDim floats apart, with n keys as they are stored; strides
+/// in bytes. The keys `ahead` bytes on, of the next chunk, are asked for on the
+/// way: one core alone waits for memory longer than it computes.
 func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
   int64_t dim = shape.keyDim, lanes = e.lanes();
   int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
   return e.function(
       named("row_scores_" + Twine(rows)),
-      {e.ptr(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.i64()}, {},
+      {e.ptr(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], stride = args[2], n = args[3],
-              s = args[4];
-        Value ahead = e.mul(stride, rowChunk());
+              s = args[4], ahead = args[6];
         auto micro = [&](Value j, int64_t keys) {
           SmallVector<Value> keyAt;
           for (int64_t x = 0; x < keys; ++x)
@@ -193,7 +192,7 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
       });
 }
 
-/// row_accumulate_<rows>(s, s_stride, v, v_stride, n, o, alpha): o[r] =
+/// row_accumulate_<rows>(s, s_stride, v, v_stride, n, o, alpha, ahead): o[r] =
 /// alpha[r] o[r] + sum_j s[r][j] v[j]; a weight of kNoEdge contributes nothing,
 /// even of inf and NaN, if `safe`.
 func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
@@ -201,11 +200,10 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
   int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
   return e.function(
       named("row_accumulate_" + Twine(rows) + (safe ? "_safe" : "")),
-      {e.ptr(), e.i64(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+      {e.ptr(), e.i64(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr(), e.i64()},
+      {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[2], stride = args[3], n = args[4],
-              o = args[5];
-        Value ahead = e.mul(stride, rowChunk());
+              o = args[5], ahead = args[7];
         Value dense = e.eq(stride, e.c(dim * bytes));
         SmallVector<Value> alpha;
         for (int64_t r = 0; r < rows; ++r)
@@ -341,6 +339,11 @@ func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
 // Chunks
 //===----------------------------------------------------------------------===//
 
+Value KernelEmitter::storageRow(Value scratch, Value row) {
+  Value first = e.add(frame(scratch, kRow0), frame(scratch, kQueryBase));
+  return e.add(first, e.urem(row, frame(scratch, kRows)));
+}
+
 /// Edge and mask of one row over [key, key + n), keys in the lanes. A mask also
 /// leaves signs: -0 where a pair is no edge, else 0.
 void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
@@ -352,15 +355,15 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
   float scale = streams[s].op.getScale().convertToDouble();
   Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   e.loop(e.c(0), n, e.lanes(), [&](Value j) {
-    Value nq = frame(scratch, kNq);
+    Value rows = frame(scratch, kRows);
     Value lane = positionsOf(s, caseIndex, scratch, e.add(key, j));
     Value lastKey = e.splat(e.add(stream(scratch, s, kNk), -1));
     Value inside = arith::MinSIOp::create(e.b, e.loc, lane, lastKey);
     PairPlace place;
     place.b = frame(scratch, kDocument);
-    place.h = e.add(frame(scratch, kHead), e.udiv(row, nq));
-    place.row = e.urem(row, nq);
-    place.i = e.add(stream(scratch, s, kPosition), place.row);
+    place.h = e.add(frame(scratch, kHead), e.udiv(row, rows));
+    place.row = storageRow(scratch, row);
+    place.i = e.add(stream(scratch, s, kPosition), e.urem(row, rows));
     place.j = lane;
     place.col = e.add(inside, e.splat(stream(scratch, s, kKeyBase)));
     Value at = e.at(scoreRow, e.mul(j, 4));
@@ -396,6 +399,37 @@ void KernelEmitter::markUnseen(Value weights, Value signs, Value n) {
   });
 }
 
+KernelEmitter::StoredRows KernelEmitter::storedRows(size_t s, int caseIndex,
+                                                    Value scratch, Value key,
+                                                    Value n, bool values) {
+  Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+  Value at;
+  if (streams[s].op.getGather())
+    std::tie(at, stride) =
+        gatherRows(s, caseIndex, scratch, n, /*stored=*/true, values);
+  else
+    at = keyAt(s, scratch, key, values);
+  return {e.c(0), n, at, stride, e.mul(stride, rowChunk())};
+}
+
+void KernelEmitter::forRowsOfPages(size_t s, Value scratch, Value key, Value n,
+                                   bool values,
+                                   llvm::function_ref<void(StoredRows)> body) {
+  Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+  Value slots = e.c(pageSlots());
+  e.whileLoop(
+      {e.c(0)}, [&](ValueRange done) { return e.lt(done[0], n); },
+      [&](ValueRange done) -> SmallVector<Value> {
+        Value from = e.add(key, done[0]);
+        Value rest = e.sub(slots, e.urem(from, slots));
+        Value count = e.min(rest, e.sub(n, done[0]));
+        Value at = keyAt(s, scratch, from, values);
+        Value next = nextKeyAt(s, scratch, e.add(from, rowChunk()), values);
+        body({done[0], count, at, stride, e.sub(e.asInt(next), e.asInt(at))});
+        return {e.add(done[0], count)};
+      });
+}
+
 func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
   std::string name =
       named("row_chunk_" + Twine(s) + "_" +
@@ -404,17 +438,18 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
       name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
-        auto rowsOf = [&](bool values) -> std::pair<Value, Value> {
-          if (streams[s].op.getGather())
-            return gatherRows(s, caseIndex, scratch, n, /*stored=*/true,
-                              values);
-          Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
-          Value base = stream(scratch, s, values ? kValueAt : kKeyAt);
-          return {e.at(e.asPtr(base), e.mul(key, stride)), stride};
+        StoredRows inOnePlace[2];
+        if (!isPaged())
+          for (bool values : {false, true})
+            inOnePlace[values] =
+                storedRows(s, caseIndex, scratch, key, n, values);
+        auto forRows = [&](bool values,
+                           llvm::function_ref<void(StoredRows)> body) {
+          if (isPaged())
+            forRowsOfPages(s, scratch, key, n, values, body);
+          else
+            body(inOnePlace[values]);
         };
-        Value k, kStride, v, vStride;
-        std::tie(k, kStride) = rowsOf(/*values=*/false);
-        std::tie(v, vStride) = rowsOf(/*values=*/true);
         bool masked = caseIndex >= 0;
         Value held = frame(scratch, kHeld);
         Value scoresAt = e.at(scratch, layout.rowScores);
@@ -424,10 +459,14 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
           Value first = e.at(scoresAt, e.mul(row, strideBytes));
           Value alpha = e.at(scratch, layout.alpha);
           bool single = rows == 1;
-          e.call(
-              single ? rowScoresOne : rowScoresMany,
-              {e.at(e.at(scratch, layout.query), e.mul(row, 4 * shape.keyDim)),
-               k, kStride, n, first, e.c(strideBytes)});
+          Value queries =
+              e.at(e.at(scratch, layout.query), e.mul(row, 4 * shape.keyDim));
+          forRows(/*values=*/false, [&](StoredRows keys) {
+            e.call(single ? rowScoresOne : rowScoresMany,
+                   {queries, keys.at, keys.stride, keys.count,
+                    e.at(first, e.mul(keys.first, 4)), e.c(strideBytes),
+                    keys.ahead});
+          });
           for (int64_t r = 0; r < rows; ++r) {
             Value scoreRow = e.at(first, r * strideBytes);
             Value number = e.add(row, r);
@@ -449,11 +488,19 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
             for (int64_t r = 0; r < rows; ++r)
               markUnseen(e.at(first, r * strideBytes),
                          e.at(signs, r * strideBytes), n);
-          e.call(single ? rowAccumulateOne[masked] : rowAccumulateMany[masked],
-                 {first, e.c(strideBytes), v, vStride, n,
-                  e.at(e.at(scratch, layout.output),
-                       e.mul(row, 4 * shape.valueDim)),
-                  alpha});
+          Value output = e.at(e.at(scratch, layout.output),
+                              e.mul(row, 4 * shape.valueDim));
+          forRows(/*values=*/true, [&](StoredRows values) {
+            e.call(single ? rowAccumulateOne[masked]
+                          : rowAccumulateMany[masked],
+                   {e.at(first, e.mul(values.first, 4)), e.c(strideBytes),
+                    values.at, values.stride, values.count, output, alpha,
+                    values.ahead});
+            // What the next page adds to has the new maximum.
+            if (isPaged())
+              for (int64_t r = 0; r < rows; ++r)
+                e.store(e.cf(1.0f), e.at(alpha, 4 * r), 4);
+          });
         };
         Value groups = e.mul(e.udiv(held, e.c(kRowGroup)), kRowGroup);
         e.loop(e.c(0), groups, kRowGroup,
@@ -473,14 +520,14 @@ func::FuncOp KernelEmitter::emitRowBegin() {
       named("row_begin"), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
-        Value query = fold.getQuery(), nq = frame(scratch, kNq);
+        Value query = fold.getQuery(), rows = frame(scratch, kRows);
         int64_t dim = shape.keyDim, bytes = Emitter::bytesOf(queryType);
         Value scale = e.cf(queryFactor);
         e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
           Value src = tensorAt(slots, query,
                                {frame(scratch, kBatch),
-                                e.add(frame(scratch, kHead), e.udiv(row, nq)),
-                                e.urem(row, nq)});
+                                e.add(frame(scratch, kHead), e.udiv(row, rows)),
+                                storageRow(scratch, row)});
           Value dst = e.at(e.at(scratch, layout.query), e.mul(row, 4 * dim));
           e.loop(e.c(0), e.c(dim), 1, [&](Value d) {
             e.store(e.fmul(e.loadWide(queryType, e.at(src, e.mul(d, bytes))),
@@ -507,10 +554,10 @@ func::FuncOp KernelEmitter::emitRowFinish() {
       named("row_finish"), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
-        Value nq = frame(scratch, kNq);
+        Value rows = frame(scratch, kRows);
         int64_t bytes = Emitter::bytesOf(outputType);
         e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
-          Value head = e.add(frame(scratch, kHead), e.udiv(row, nq));
+          Value head = e.add(frame(scratch, kHead), e.udiv(row, rows));
           Value at = e.mul(row, 4);
           auto load = [&](int64_t offset) {
             return e.splat(e.load(e.f32(), e.at(e.at(scratch, offset), at), 4));
@@ -522,7 +569,7 @@ func::FuncOp KernelEmitter::emitRowFinish() {
                                              ArrayRef<int64_t>{0});
           };
           SmallVector<Value> place = {frame(scratch, kBatch), head,
-                                      e.urem(row, nq)};
+                                      storageRow(scratch, row)};
           e.store(first(lse), tensorAt(slots, storeOp.getLse(), place), 4);
           Value to = tensorAt(slots, storeOp.getOutput(), place);
           Value from = e.at(e.at(scratch, layout.output),

@@ -55,9 +55,7 @@ EntryPoints KernelEmitter::emit() {
   widenValues = emitWiden(e, named("widen_v"), keyType, shape.valueDim);
   emitRangeHelpers();
   emitGatherFunctions();
-  bool canHold = !fold.getCuQuery();
-  if (canHold)
-    emitRowFunctions();
+  emitRowFunctions();
   for (size_t s = 0; s < streams.size(); ++s) {
     StreamCode &stream = streams[s];
     stream.fullChunk = emitChunk(s, -1);

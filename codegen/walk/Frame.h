@@ -31,7 +31,7 @@ enum FrameWord : int64_t {
   kSplits,    ///< ... of so many
   kDocument,  ///< documents: index; kBatch is 0 for strides then
   kPack,      ///< few queries: query heads held at once, else 0; CUDA: else 1
-  kHeld,      ///< few queries: rows held, kPack * kNq
+  kHeld,      ///< few queries: rows held, kPack * kRows
   kPageRow,   ///< keys in pages: address of the sequence's row of the table
   kTile,      ///< number of the tile
   kWarps,     ///< CUDA, several splits: 16 rows each, of the highest tile
