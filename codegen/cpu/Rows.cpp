@@ -222,12 +222,8 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
         int64_t width = e.target.registers >= 32 ? 4 : 2;
         for (int64_t d = 0; d < whole; d += width * lanes) {
           int64_t count = std::min(width, (whole - d) / lanes);
-          SmallVector<Value> acc;
-          for (int64_t r = 0; r < rows; ++r)
-            for (int64_t x = 0; x < count; ++x)
-              acc.push_back(
-                  e.fmul(e.loadVec(e.at(o, 4 * (r * dim + d + x * lanes))),
-                         e.splat(alpha[r])));
+          // From zero: a sum of few terms, then of few sums, loses less.
+          SmallVector<Value> acc(rows * count, e.splat(0.0f));
           acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
             SmallVector<Value> next(carried), values;
             Value vAt = e.at(e.at(v, e.mul(j, stride)), bytes * d);
@@ -248,21 +244,24 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
             return next;
           });
           for (int64_t r = 0; r < rows; ++r)
-            for (int64_t x = 0; x < count; ++x)
-              e.store(acc[r * count + x],
-                      e.at(o, 4 * (r * dim + d + x * lanes)), 4);
+            for (int64_t x = 0; x < count; ++x) {
+              Value at = e.at(o, 4 * (r * dim + d + x * lanes));
+              e.store(
+                  e.fma(e.loadVec(at), e.splat(alpha[r]), acc[r * count + x]),
+                  at, 4);
+            }
         }
         for (int64_t d = whole; d < dim; ++d)
           for (int64_t r = 0; r < rows; ++r) {
             Value at = e.at(o, 4 * (r * dim + d));
             SmallVector<Value> sum = e.loop(
-                e.c(0), n, 1, {e.fmul(e.load(e.f32(), at, 4), alpha[r])},
+                e.c(0), n, 1, {e.cf(0.0f)},
                 [&](Value j, ValueRange carried) -> SmallVector<Value> {
                   Value value = e.loadWide(
                       keyType, e.at(e.at(v, e.mul(j, stride)), bytes * d));
                   return {add(weight(r, j), value, carried[0])};
                 });
-            e.store(sum[0], at, 4);
+            e.store(e.fma(e.load(e.f32(), at, 4), alpha[r], sum[0]), at, 4);
           }
         return {};
       });

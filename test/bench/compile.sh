@@ -42,6 +42,9 @@ for width in 1 4 16 64; do
 done
 compile documents documents --head-dim 128,8
 compile decode dense --head-dim 128 --dtype f32,bf16
+for page in 16 64; do
+  compile "paged_$page" paged --set page=$page --head-dim 128 --dtype f32,bf16
+done
 for name in dense causal_dense window_sink lists documents; do
   compile "one_variant/$name" "$name" --head-dim 128
   "$filigree" compile "$top/test/bench/patterns.attn" --pattern "$name" --emit oracle --head-dim 128 \

@@ -14,6 +14,7 @@ printed. Rows:
   lists       128 x 128, N=32,768, 50 to 1 % of all blocks, another list a head; pareto: uneven rows against even ones
   columns     lists of blocks 128 x 1, 4, 16 and 64, N=32,768, 10 % of the keys, against the dense rate; one query too
   decode      one query, N=131,072, 8 heads on 2, over 1 GiB of caches in turn, against a sum that reads the same bytes
+  paged       the same of 16 sequences of 32,768, keys in shuffled pages of 16 and 64, in turn with the same keys in a row
   overhead    a call without work
   mask        all but the scores at N=1,048,576
   compile     times and sizes as compile.sh took
@@ -265,6 +266,58 @@ class Bench:
                          note=f"{rate:.1f} GB/s of {limit:.1f} read: {ratio:.3f}")
             del caches, runs, run
 
+    def row_paged(self):
+        n, batch, heads, kv_heads = 32768, 4 if self.quick else 16, 8, 2
+        for name in ("f32", "bf16"):
+            variant, make = f"d128_{name}", Bf16.of if name == "bf16" else (lambda x: x)
+            q = normal(5, batch, heads, 1, D)
+            k, v = (make(normal(seed, batch, kv_heads, n, D)) for seed in (10, 11))
+            judge = self.judge("dense", variant, q=make(q), k=k, v=v)
+
+            def outputs(*places):
+                return {"o": make(np.full((*places, D), np.nan, np.float32)), "lse": np.full(places, np.nan, np.float32)}
+
+            flat = outputs(batch, heads, 1)
+            rows = self.runtime.kernel("decode", "dense", variant)
+            rows = {t: rows.prepare(t, q=make(q), k=k, v=v, **flat) for t in self.thread_counts(1, 2, self.most)}
+            for page, slots_first in ((16, False), (16, True), (64, False), (64, True)):
+                kernel, pages = self.runtime.kernel(f"paged_{page}", "paged", variant), n // page
+                ids = np.random.default_rng(page).permutation(batch * pages)
+                order = np.argsort(ids)
+
+                def cache(array):
+                    """[pages, key heads, slots, D]; in memory slots lie before heads, or heads before slots."""
+                    bits = array.bits if isinstance(array, Bf16) else array
+                    bits = bits.reshape(batch, kv_heads, pages, page, D).transpose(0, 2, 1, 3, 4)
+                    bits = bits.reshape(-1, kv_heads, page, D)
+                    if slots_first:
+                        bits = bits.transpose(0, 2, 1, 3)[order].transpose(0, 2, 1, 3)
+                    else:
+                        bits = bits[order]
+                    return Bf16(bits) if isinstance(array, Bf16) else bits
+
+                packed = outputs(1, heads, batch)
+                values = {"q": make(q.transpose(2, 1, 0, 3).copy()), "k": cache(k), "v": cache(v),
+                          "cu_q": np.arange(batch + 1, dtype=np.int32), "lengths": np.full(batch, n, np.int32),
+                          "table": ids.reshape(batch, pages).astype(np.int32), **packed}
+                for threads, row in rows.items():
+                    run, seconds, peers = kernel.prepare(threads, **values), [], []
+                    for _ in range(1 + (5 if self.quick else 15)):
+                        peers.append(row())
+                        seconds.append(run())
+                    o = packed["o"].bits if name == "bf16" else packed["o"]
+                    o = o.transpose(2, 1, 0, 3)
+                    judge.check("in a row", **flat)
+                    checked = judge.check("paged", Bf16(o) if name == "bf16" else o, packed["lse"].transpose(2, 1, 0))
+                    ratio = float(np.median(np.array(peers[1:]) / np.array(seconds[1:])))
+                    cache_bytes = k.nbytes + v.nbytes
+                    rate = cache_bytes / np.median(seconds[1:]) / 1e9
+                    order_name = "slots, heads" if slots_first else "heads, slots"
+                    self.add(f"paged {page} b{batch} h8/2 {name} [{order_name}]", seconds[1:], threads, n * heads * batch,
+                             **checked, gb_per_s=rate, of_row=ratio, cache_bytes=cache_bytes,
+                             note=f"{rate:.1f} GB/s, {ratio:.3f} of the same keys in a row")
+                del values, run
+
     def row_overhead(self):
         kernel = self.runtime.kernel("dense", "dense", "d128_f32")
         for what, queries, keys in (("no query", 0, 1), ("one pair", 1, 1)):
@@ -364,7 +417,7 @@ class Bench:
         if failed:
             raise RuntimeError(f"the comparison of {' and '.join(failed)} ended with an error")
 
-    ROWS = ["fma", "dense", "causal", "window", "lists", "columns", "pareto", "decode", "overhead", "mask", "compile", "torch"]
+    ROWS = ["fma", "dense", "causal", "window", "lists", "columns", "pareto", "decode", "paged", "overhead", "mask", "compile", "torch"]
 
     def run(self):
         before = {t: self.peak(t) for t in self.thread_counts(1, self.most)}
