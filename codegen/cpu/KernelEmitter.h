@@ -98,10 +98,15 @@ protected:
   std::pair<Value, Value> gatherRows(size_t s, int caseIndex, Value scratch,
                                      Value n, bool stored, bool values);
 
-  // Rows.cpp
+  // RowKernels.cpp
   mlir::func::FuncOp emitRowScores(int64_t rows);
   mlir::func::FuncOp emitRowAccumulate(int64_t rows, bool safe);
   mlir::func::FuncOp emitRowSoftmax(int64_t rows);
+  bool inPairs(int64_t dim) const;
+  Value placeInRow(Value d, int64_t dim);
+  llvm::SmallVector<Value> loadRow(Value at, int64_t count, int64_t dim);
+
+  // Rows.cpp
   void emitRowBodies(size_t s, int caseIndex, Value scratch, Value row,
                      Value scoreRow, Value signs, Value key, Value n);
   void markUnseen(Value weights, Value signs, Value n);
@@ -122,9 +127,6 @@ protected:
   mlir::func::FuncOp emitRowFinish();
   mlir::func::FuncOp emitRowMerge();
   void emitRowFunctions();
-  bool inPairs(int64_t dim) const;
-  Value placeInRow(Value d, int64_t dim);
-  llvm::SmallVector<Value> loadRow(Value at, int64_t count, int64_t dim);
   /// Keys of a chunk, and floats between the scores of two held rows.
   int64_t rowChunk() const {
     return kRowChunkBytes / Emitter::bytesOf(keyType);
