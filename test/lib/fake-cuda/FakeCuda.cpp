@@ -8,50 +8,15 @@
 // driver is refused where a real one may refuse it.
 //
 //===----------------------------------------------------------------------===//
-#include "test/lib/fake-cuda/FakeCuda.h"
+#include "test/lib/fake-cuda/DriverState.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <dlfcn.h>
-#include <memory>
-#include <set>
 #include <utility>
 
 using namespace filigree::fakecuda;
 using namespace filigree::runtime::cuda;
-
-namespace filigree::runtime::cuda {
-struct ContextHandle {
-  int device;
-  unsigned long long id;
-};
-struct GraphHandle {
-  std::vector<std::function<Result()>> work; ///< in order
-  std::vector<FakeLaunch> launches;          ///< of it
-};
-struct StreamHandle {
-  Context context;
-  bool capturing = false;
-  GraphHandle captured;
-};
-struct LibraryHandle {
-  const void *image;
-  bool loaded = true;
-};
-struct KernelHandle {
-  Library library;
-  std::string name;
-  FakeFunction function;
-  std::map<Device, int> sharedBytes;
-  std::set<Context> loadedIn;
-};
-struct FunctionHandle {
-  Kernel kernel;
-  Context context;
-};
-} // namespace filigree::runtime::cuda
 
 namespace {
 
@@ -59,139 +24,6 @@ constexpr Result kInvalidHandle = Result(400);
 constexpr Result kInvalidImage = Result(200);
 constexpr Result kIllegalState = Result(401);
 constexpr Result kCaptureUnsupported = Result(900);
-
-struct Allocation {
-  size_t bytes;
-  MemoryKind kind;
-  int device;
-  void *memory;
-};
-
-using Held = std::lock_guard<std::recursive_mutex>;
-
-class TheWorld final : public World {
-public:
-  TheWorld() {
-    if (const char *path = getenv("FAKE_CUDA_PLUGIN")) {
-      void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-      auto *fill = handle ? reinterpret_cast<void (*)(World *)>(
-                                dlsym(handle, "fake_cuda_plugin"))
-                          : nullptr;
-      if (fill)
-        fill(this);
-    }
-  }
-
-  Context makeContext(int device) override {
-    Held held(lock);
-    contexts.push_back({device, ++lastId});
-    return &contexts.back();
-  }
-  void setCurrent(Context context) override { current = context; }
-  Stream makeStream(Context context) override {
-    Held held(lock);
-    streams.push_back({});
-    streams.back().context = context;
-    return &streams.back();
-  }
-  void *allocate(size_t bytes, MemoryKind kind, int device) override {
-    Held held(lock);
-    void *memory = aligned_alloc(256, (bytes + 511) / 256 * 256);
-    if (memory)
-      allocations[reinterpret_cast<uintptr_t>(memory)] = {bytes, kind, device,
-                                                          memory};
-    return memory;
-  }
-  std::vector<std::pair<void *, size_t>> allocated() const override {
-    std::vector<std::pair<void *, size_t>> all;
-    for (const auto &entry : allocations)
-      all.emplace_back(entry.second.memory, entry.second.bytes);
-    return all;
-  }
-  void beginCapture(Stream stream) override {
-    Held held(lock);
-    stream->capturing = true;
-  }
-  std::vector<FakeLaunch> endCapture(Stream stream) override {
-    Held held(lock);
-    stream->capturing = false;
-    return std::exchange(stream->captured, {}).launches;
-  }
-  void reset() override {
-    Held held(lock);
-    for (auto &entry : allocations)
-      free(entry.second.memory);
-    allocations.clear();
-    contexts.clear();
-    streams.clear();
-    libraries.clear();
-    kernels.clear();
-    functions.clear();
-    primary.clear();
-    failures.clear();
-    calls.clear();
-    launches.clear();
-    compilerLog.clear();
-    describe = nullptr;
-    work = nullptr;
-    version = 13000;
-    devices.assign(1, FakeDevice());
-    current = nullptr;
-  }
-
-  const Allocation *find(uintptr_t address) {
-    auto after = allocations.upper_bound(address);
-    if (after == allocations.begin())
-      return nullptr;
-    --after;
-    return address - after->first < after->second.bytes ? &after->second
-                                                        : nullptr;
-  }
-  bool anyCapture() {
-    return std::any_of(streams.begin(), streams.end(),
-                       [](const StreamHandle &s) { return s.capturing; });
-  }
-  /// Does `work` now, or whenever the graph that `stream` captures is launched.
-  static Result enqueue(Stream stream, std::function<Result()> work) {
-    if (!isCapturing(stream))
-      return work();
-    stream->captured.work.push_back(std::move(work));
-    return kSuccess;
-  }
-  /// The legacy streams are no handles.
-  static bool isCapturing(Stream stream) {
-    return reinterpret_cast<uintptr_t>(stream) > 2 && stream->capturing;
-  }
-  bool isStream(Stream stream) {
-    return reinterpret_cast<uintptr_t>(stream) <= 2 ||
-           std::any_of(streams.begin(), streams.end(),
-                       [&](const StreamHandle &s) { return &s == stream; });
-  }
-  bool isOf(Stream stream, Context context) {
-    return reinterpret_cast<uintptr_t>(stream) <= 2 ||
-           stream->context == context;
-  }
-  bool isDevice(int device) {
-    return device >= 0 && device < static_cast<int>(devices.size());
-  }
-
-  std::map<uintptr_t, Allocation> allocations;
-  std::deque<ContextHandle> contexts; // addresses stay
-  std::deque<StreamHandle> streams;
-  std::deque<LibraryHandle> libraries;
-  std::deque<KernelHandle> kernels;
-  std::deque<FunctionHandle> functions;
-  std::map<int, Context> primary;
-  unsigned long long lastId = 0;
-  double clock = 0;
-  static thread_local Context current;
-};
-thread_local Context TheWorld::current = nullptr;
-
-TheWorld &world() {
-  static auto *theWorld = new TheWorld; // outlives every user
-  return *theWorld;
-}
 
 /// Logs a call; `error` is what it was told to return.
 struct Call {
@@ -206,10 +38,6 @@ struct Call {
 };
 
 } // namespace
-
-extern "C" __attribute__((visibility("default"))) World *fake_cuda_world() {
-  return &world();
-}
 
 #define CU(name, ...)                                                          \
   extern "C" __attribute__((visibility("default"))) Result name(__VA_ARGS__)
@@ -283,19 +111,19 @@ CU(cuDeviceGetAttribute, int *value, DeviceAttribute attribute, Device device) {
 }
 CU(cuCtxGetCurrent, Context *context) {
   BEGIN("cuCtxGetCurrent");
-  *context = TheWorld::current;
+  *context = DriverState::current;
   return kSuccess;
 }
 CU(cuCtxSetCurrent, Context context) {
   BEGIN("cuCtxSetCurrent");
-  TheWorld::current = context;
+  DriverState::current = context;
   return kSuccess;
 }
 CU(cuCtxGetDevice, Device *device) {
   BEGIN("cuCtxGetDevice");
-  if (!TheWorld::current)
+  if (!DriverState::current)
     return kInvalidContext;
-  *device = TheWorld::current->device;
+  *device = DriverState::current->device;
   return kSuccess;
 }
 CU(cuCtxGetId, Context context, unsigned long long *id) {
@@ -322,9 +150,9 @@ CU(cuDevicePrimaryCtxRelease_v2, Device device) {
 
 CU(cuStreamCreate, Stream *stream, unsigned flags) {
   BEGIN("cuStreamCreate");
-  if (!TheWorld::current)
+  if (!DriverState::current)
     return kInvalidContext;
-  *stream = world().makeStream(TheWorld::current);
+  *stream = world().makeStream(DriverState::current);
   return kSuccess;
 }
 CU(cuStreamDestroy_v2, Stream stream) {
@@ -335,7 +163,7 @@ CU(cuStreamGetCtx, Stream stream, Context *context) {
   BEGIN("cuStreamGetCtx");
   if (!world().isStream(stream))
     return kInvalidHandle;
-  *context = reinterpret_cast<uintptr_t>(stream) <= 2 ? TheWorld::current
+  *context = reinterpret_cast<uintptr_t>(stream) <= 2 ? DriverState::current
                                                       : stream->context;
   return kSuccess;
 }
@@ -345,14 +173,14 @@ CU(cuStreamIsCapturing, Stream stream, int *state) {
     return kInvalidHandle;
   if (reinterpret_cast<uintptr_t>(stream) <= 1 && world().anyCapture())
     return Result(906); // implicit: the legacy stream would join the capture
-  *state = TheWorld::isCapturing(stream);
+  *state = DriverState::isCapturing(stream);
   return kSuccess;
 }
 CU(cuStreamSynchronize, Stream stream) {
   BEGIN("cuStreamSynchronize");
   if (!world().isStream(stream))
     return kInvalidHandle;
-  return TheWorld::isCapturing(stream) ? kCaptureUnsupported : kSuccess;
+  return DriverState::isCapturing(stream) ? kCaptureUnsupported : kSuccess;
 }
 CU(cuCtxSynchronize) {
   BEGIN("cuCtxSynchronize");
@@ -373,7 +201,7 @@ CU(cuStreamBeginCapture_v2, Stream stream, int mode) {
 }
 CU(cuStreamEndCapture, Stream stream, GraphHandle **graph) {
   BEGIN("cuStreamEndCapture");
-  if (!world().isStream(stream) || !TheWorld::isCapturing(stream))
+  if (!world().isStream(stream) || !DriverState::isCapturing(stream))
     return kIllegalState;
   stream->capturing = false;
   *graph = new GraphHandle(std::exchange(stream->captured, {}));
@@ -391,7 +219,7 @@ CU(cuGraphLaunch, GraphHandle *executable, Stream stream) {
   BEGIN("cuGraphLaunch");
   if (!world().isStream(stream))
     return kInvalidHandle;
-  if (TheWorld::isCapturing(stream))
+  if (DriverState::isCapturing(stream))
     return kCaptureUnsupported;
   for (const std::function<Result()> &work : executable->work)
     if (Result result = work(); result != kSuccess)
@@ -440,14 +268,14 @@ CU(cuEventElapsedTime, float *milliseconds, double *from, double *to) {
 
 CU(cuMemAlloc_v2, Address *address, size_t bytes) {
   BEGIN("cuMemAlloc_v2");
-  if (!TheWorld::current)
+  if (!DriverState::current)
     return kInvalidContext;
   if (world().anyCapture())
     return kCaptureUnsupported;
   if (bytes == 0)
     return kInvalidValue;
   void *memory =
-      world().allocate(bytes, MemoryKind::Device, TheWorld::current->device);
+      world().allocate(bytes, MemoryKind::Device, DriverState::current->device);
   *address = reinterpret_cast<Address>(memory);
   return memory ? kSuccess : kOutOfMemory;
 }
@@ -492,14 +320,14 @@ CU(cuMemsetD8_v2, Address to, unsigned char value, size_t bytes) {
 }
 CU(cuMemcpyAsync, Address to, Address from, size_t bytes, Stream stream) {
   BEGIN("cuMemcpyAsync");
-  return TheWorld::enqueue(stream, [=] { return copy(to, from, bytes); });
+  return DriverState::enqueue(stream, [=] { return copy(to, from, bytes); });
 }
 CU(cuMemsetD8Async, Address to, unsigned char value, size_t bytes,
    Stream stream) {
   BEGIN("cuMemsetD8Async");
   if (!isDeviceRange(to, bytes))
     return kInvalidValue;
-  return TheWorld::enqueue(stream, [=] {
+  return DriverState::enqueue(stream, [=] {
     memset(reinterpret_cast<void *>(to), value, bytes);
     return kSuccess;
   });
@@ -507,7 +335,7 @@ CU(cuMemsetD8Async, Address to, unsigned char value, size_t bytes,
 CU(cuPointerGetAttributes, unsigned count, PointerAttribute *attributes,
    void **values, Address address) {
   BEGIN("cuPointerGetAttributes");
-  if (!TheWorld::current)
+  if (!DriverState::current)
     return kInvalidContext;
   const Allocation *found = world().find(address);
   for (unsigned i = 0; i < count; ++i)
@@ -538,7 +366,7 @@ CU(cuPointerGetAttributes, unsigned count, PointerAttribute *attributes,
 
 CU(cuLibraryLoadData, Library *library, const void *image, JitOption *options,
    void **values, unsigned count, void *, void **, unsigned) {
-  TheWorld &w = world();
+  DriverState &w = world();
   // The compiler of PTX leaves its log when it fails.
   for (unsigned i = 0; i < count; ++i)
     if (options[i] == kErrorLog)
@@ -570,9 +398,9 @@ CU(cuLibraryGetKernel, Kernel *kernel, Library library, const char *name) {
 }
 CU(cuKernelGetFunction, Function *function, Kernel kernel) {
   BEGIN("cuKernelGetFunction");
-  if (!TheWorld::current)
+  if (!DriverState::current)
     return kInvalidContext;
-  world().functions.push_back({kernel, TheWorld::current});
+  world().functions.push_back({kernel, DriverState::current});
   *function = &world().functions.back();
   return kSuccess;
 }
@@ -663,14 +491,14 @@ CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
    unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
    unsigned sharedBytes, Stream stream, void **parameters, void **extra) {
   BEGIN("cuLaunchKernel");
-  TheWorld &w = world();
-  Context context = TheWorld::current;
+  DriverState &w = world();
+  Context context = DriverState::current;
   if (!context)
     return kInvalidContext;
   if (!w.isStream(stream) || !w.isOf(stream, context) ||
       !kernel->library->loaded)
     return kInvalidHandle;
-  bool capturing = TheWorld::isCapturing(stream);
+  bool capturing = DriverState::isCapturing(stream);
   if (capturing && !kernel->loadedIn.count(context))
     return kCaptureUnsupported; // would be loaded now
   if (gridX < 1 || gridX > 0x7fffffffu || gridY != 1 || gridZ != 1 ||
@@ -694,8 +522,8 @@ CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
   }
   if (capturing)
     stream->captured.launches.push_back(launch);
-  return TheWorld::enqueue(stream, [launch]() -> Result {
-    TheWorld &w = world();
+  return DriverState::enqueue(stream, [launch]() -> Result {
+    DriverState &w = world();
     w.launches.push_back(launch);
     return w.work ? static_cast<Result>(w.work(launch)) : kSuccess;
   });

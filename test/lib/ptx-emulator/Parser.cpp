@@ -10,9 +10,8 @@
 //===----------------------------------------------------------------------===//
 #include "test/lib/ptx-emulator/Parser.h"
 
-#include "test/lib/ptx-emulator/Lexer.h"
+#include "test/lib/ptx-emulator/Cursor.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -50,10 +49,10 @@ struct Block {
   std::vector<Family> families; ///< `%r<9>` declares %r0 ... %r8
 };
 
-class Parser {
+class Parser : Cursor {
 public:
   Parser(std::string_view source, ParsedModule &module, std::string *error)
-      : tokens(tokenize(source)), module(module), error(error) {}
+      : Cursor(source, error), module(module) {}
 
   bool run() {
     while (!at().is("") || at().kind != Token::End) {
@@ -66,10 +65,7 @@ public:
   }
 
 private:
-  std::vector<Token> tokens;
-  size_t position = 0;
   ParsedModule &module;
-  std::string *error;
   Function *function = nullptr;
   std::vector<Block> blocks;
   int block = -1;
@@ -84,69 +80,6 @@ private:
     int block;
   };
   std::vector<PendingTable> pendingTables;
-
-  const Token &at(size_t ahead = 0) const {
-    return tokens[std::min(position + ahead, tokens.size() - 1)];
-  }
-  Token next() { return tokens[std::min(position++, tokens.size() - 1)]; }
-  bool take(std::string_view text) {
-    if (!at().is(text) || at().kind == Token::End)
-      return false;
-    ++position;
-    return true;
-  }
-  bool fail(const std::string &sentence, int line = 0) {
-    if (error)
-      *error =
-          "line " + std::to_string(line ? line : at().line) + ": " + sentence;
-    return false;
-  }
-  bool expect(std::string_view text) {
-    return take(text) || fail("expected '" + std::string(text) +
-                              "', but got '" + std::string(at().text) + "'");
-  }
-  void skipLine() {
-    for (int line = at().line; at().kind != Token::End && at().line == line;)
-      ++position;
-  }
-  /// Past the brace that closes the one at the cursor.
-  void skipBraces() {
-    int depth = 0;
-    do {
-      depth += at().is("{") ? 1 : at().is("}") ? -1 : 0;
-      ++position;
-    } while (depth && at().kind != Token::End);
-  }
-  void skipStatement() {
-    while (at().kind != Token::End && !take(";"))
-      ++position;
-  }
-
-  bool integer(int64_t &value) {
-    bool negative = take("-");
-    std::string word(at().text);
-    if (word.empty() || !isdigit(static_cast<unsigned char>(word[0])))
-      return fail("expected a number, but got '" + word + "'");
-    char *end;
-    value = static_cast<int64_t>(strtoull(word.c_str(), &end, 0));
-    if (*end == 'U')
-      ++end;
-    if (*end)
-      return fail("expected an integer, but got '" + word + "'");
-    ++position;
-    if (negative)
-      value = -value;
-    return true;
-  }
-  bool integers(std::vector<uint32_t> &values) {
-    do {
-      int64_t value;
-      if (!integer(value))
-        return false;
-      values.push_back(static_cast<uint32_t>(value));
-    } while (take(","));
-    return true;
-  }
 
   bool topLevel();
   bool variable(std::vector<Variable> &into, bool isExtern);
