@@ -36,7 +36,11 @@ static int64_t rangeBytes(tile::SideAttr side) {
 /// tile for those who compute and for the entries of the walk's ring, barriers.
 static int64_t walkBytes(tile::KernelOp kernel) {
   constexpr int64_t frame = 192, ofStream = 96, copies = 10, rest = 352;
-  int64_t bytes = frame, tileWords = 0;
+  int64_t bytes = frame, tileWords = 0, pages = 0;
+  kernel.walk([&](tile::FoldOp fold) {
+    if (fold.getPageTable())
+      pages = 512; // of the boxes of the ring's chunks
+  });
   kernel.walk([&](tile::StreamOp stream) {
     tileWords = bytes + ofStream;
     bytes += 128 + 64 * int64_t(stream.getStarts().size());
@@ -45,7 +49,7 @@ static int64_t walkBytes(tile::KernelOp kernel) {
         bytes +=
             rangeBytes(runs->getTouched()) + rangeBytes(runs->getNotFull());
   });
-  return bytes + copies * tileWords + rest;
+  return bytes + copies * tileWords + pages + rest;
 }
 
 namespace {

@@ -38,7 +38,9 @@ void HopperKernel::layOutShared() {
   offValues = offKeys + stages * keyBytes;
   auto layOutFrom = [&](int32_t at) {
     // So that addresses of a stage's words are its own and an offset.
-    offChunk = llvm::alignTo(layOutWalker(at), stages * kChunkBytes);
+    offPages = layOutWalker(at);
+    int32_t pages = isPaged() ? kEntries * boxes() * 4 : 0;
+    offChunk = llvm::alignTo(offPages + pages, stages * kChunkBytes);
     offBarriers = offChunk + stages * kChunkBytes;
     sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
   };
@@ -66,8 +68,9 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
     use(stream.op.getValue(), boxKeys);
   }
   if (isPaged())
-    for (walk::StreamCode &stream : streams)
-      use(stream.op.getValue(), 1);
+    for (int32_t boxRows : {1, 8})
+      for (walk::StreamCode &stream : streams)
+        use(stream.op.getValue(), boxRows);
   if (mayPack())
     use(fold.getQuery(), 1);
   return result;

@@ -9,7 +9,7 @@
 //   init barriers, sync                                     (HopperKernel.cpp)
 //   few queries: clear Q, of which rows stay that no head fills
 //   walker, loader of keys, of values, one thread each
-//                                                (Walker.cpp, Loader.cpp)
+//                                  (Walker.cpp, Loader.cpp, PageLoads.cpp)
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
@@ -64,6 +64,7 @@ private:
   void emitValueLoader();
   struct Entry {
     Value row, n, code, key;
+    Value pages; ///< keys in pages: where those of its boxes are
   };
   /// state = body(entry, state) for each until quit.
   Values forEntries(Values state,
@@ -75,14 +76,18 @@ private:
   /// Chunks of 64 columns lie `tileRows` rows apart.
   void emitLoad(Value barrierAt, Value at, int32_t tileRows, int32_t chunks,
                 Value map, Value row, Value head, Value batch);
-  /// K or V of the keys of a chunk, `row` the first of n; with `mapOfRows` no
-  /// row behind them.
-  struct Chunk {
-    Value row, n, head, batch, document;
-  };
-  void emitLoadKeys(Value barrierAt, Value at, int32_t chunks, Value map,
-                    Value mapOfRows, const Chunk &chunk);
   void emitLoadQuery(Value barrierAt, llvm::function_ref<Value(int64_t)> word);
+
+  // PageLoads.cpp
+  mlir::func::FuncOp emitKeysInPages(size_t s) override;
+  /// Maps of one row of values and of eight.
+  struct ValueMaps {
+    Value ones, eights;
+  };
+  /// K, or V with its maps: then nothing of a page behind the n keys.
+  void emitLoadPages(Value barrierAt, Value at, int32_t chunks, Value map,
+                     const ValueMaps *ofValues, Value head, const Entry &chunk);
+  int32_t boxes() const { return keys / boxKeys; }
 
   // Consumer.cpp
   void emitConsumer();
@@ -99,7 +104,7 @@ private:
   int32_t stages;
   int32_t keyBytes, valueBytes; ///< of a stage
   int32_t boxKeys; ///< of a chunk's keys, those that are loaded at once
-  int32_t offKeys, offValues, offChunk, offBarriers;
+  int32_t offKeys, offValues, offPages, offChunk, offBarriers;
   enum { kQueryFull, kQueryEmpty, kRings }; ///< barriers; then 4 per stage
   int32_t barrier(int32_t index) const { return offBarriers + 8 * index; }
   int32_t keyFull() const { return barrier(kRings); }

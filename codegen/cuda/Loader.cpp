@@ -20,12 +20,7 @@
 // Q has one place, free when the tile before has its last scores; the first
 // keys of a tile need not wait for that. The words of a tile stay where the
 // walker wrote them.
-//
-// Of keys in pages, a copy takes those of a chunk that lie in one page. Pages
-// are looked up here again: the walker has seen that those of the n keys of a
-// chunk exist, and what is behind them is loaded as zeros. Of the last page of
-// a sequence, values are copied row by row: a slot that holds none may hold
-// NaN, which a weight of 0 does not keep out.
+// Copies of keys in pages: PageLoads.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -40,58 +35,6 @@ void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t tileRows,
   for (int32_t k = 0; k < chunks; ++k)
     p.loadTile(p.add(at, k * tileRows * 128), map,
                {p.c(64 * k), row, head, batch}, barrierAt);
-}
-
-void HopperKernel::emitLoadKeys(Value barrierAt, Value at, int32_t chunks,
-                                Value map, Value mapOfRows,
-                                const Chunk &chunk) {
-  if (!isPaged())
-    return emitLoad(barrierAt, at, keys, chunks, map, chunk.row, chunk.head,
-                    chunk.batch);
-  int32_t page = int32_t(pageSlots());
-  auto entryOf = [&](Value key) -> Value {
-    return e.load(e.i32(),
-                  tensorAt(slots, fold.getPageTable(),
-                           {p.wide(chunk.document), p.wide(p.div(key, page))}),
-                  4);
-  };
-  auto load = [&](Value row, Value map, Value slot, Value entry) {
-    for (int32_t k = 0; k < chunks; ++k)
-      p.loadTile(p.add(p.add(at, k * keys * kRowBytes), p.mul(row, kRowBytes)),
-                 map, {p.c(64 * k), slot, chunk.head, entry}, barrierAt);
-  };
-  // All entries are asked for before the first is needed.
-  Values slotOf, entries;
-  for (int32_t first = 0; first < keys; first += boxKeys) {
-    Value key = p.add(chunk.row, first);
-    Value exists = p.lt(p.c(first), chunk.n);
-    Value entry = entryOf(p.select(exists, key, chunk.row));
-    entries.push_back(p.select(exists, entry, p.c(0)));
-    slotOf.push_back(p.select(exists, p.rem(key, page), p.c(page)));
-  }
-  for (size_t box = 0; box < slotOf.size(); ++box) {
-    int32_t first = int32_t(box) * boxKeys;
-    auto whole = [&] { load(p.c(first), map, slotOf[box], entries[box]); };
-    if (!mapOfRows) {
-      whole();
-      continue;
-    }
-    Value cut =
-        e.band(p.lt(p.c(first), chunk.n), p.lt(chunk.n, p.c(first + boxKeys)));
-    e.ifThen(e.bnot(cut), whole);
-  }
-  if (!mapOfRows)
-    return;
-  Value rest = p.rem(chunk.n, boxKeys);
-  e.ifThen(p.lt(p.c(0), rest), [&] {
-    Value first = p.sub(chunk.n, rest), key = p.add(chunk.row, first);
-    Value entry = entryOf(key), slot = p.rem(key, page);
-    e.loop(e.c(0), e.c(boxKeys), 1, [&](Value number) {
-      Value row = p.narrow(number);
-      load(p.add(first, row), mapOfRows,
-           p.select(p.lt(row, rest), p.add(slot, row), p.c(page)), entry);
-    });
-  });
 }
 
 void HopperKernel::emitLoadQuery(Value barrierAt,
@@ -160,9 +103,16 @@ Values HopperKernel::forEntries(
       &loop.getAfter(), {}, SmallVector<Type>(forward.size(), e.i32()), locs);
   ValueRange args = after->getArguments(), entry = args.take_back(4);
   at = CudaKernel::stageOf(args[0], kEntries);
-  p.barrierArrive(address(offEntryEmpty, at.index, 8));
-  Values next = body({entry[0], entry[1], entry[2], entry[3]},
+  auto taken = [&] { p.barrierArrive(address(offEntryEmpty, at.index, 8)); };
+  Value pages;
+  if (isPaged())
+    pages = address(offPages, at.index, 4 * boxes());
+  else
+    taken();
+  Values next = body({entry[0], entry[1], entry[2], entry[3], pages},
                      args.drop_front().drop_back(4));
+  if (isPaged())
+    taken();
   next.insert(next.begin(), p.add(args[0], 1));
   scf::YieldOp::create(builder, e.loc, next);
   return Values(loop.getResults().drop_front().drop_back(4));
@@ -174,7 +124,6 @@ void HopperKernel::emitKeyLoader() {
     kChunk, // and ends
     kHead,
     kBatch,
-    kDocument,
     kBegun, // 1: a tile has begun whose Q is not loaded
     kCounts
   };
@@ -189,7 +138,6 @@ void HopperKernel::emitKeyLoader() {
     Values next(state);
     next[kHead] = wordOf(tile, walk::kKvHead);
     next[kBatch] = wordOf(tile, walk::kBatch);
-    next[kDocument] = wordOf(tile, walk::kDocument);
     next[kBegun] = p.c(1);
     Value row =
         p.add(wordOf(tile, walk::kRow0), wordOf(tile, walk::kQueryBase));
@@ -206,10 +154,13 @@ void HopperKernel::emitKeyLoader() {
     // Bytes are expected before they can arrive, and this thread arrives last.
     e.ifThen(e.bnot(isEnd), [&] {
       p.barrierExpectOnly(full, p.c(keyBytes));
-      emitLoadKeys(
-          full, address(offKeys, k.index, keyBytes), keyChunks,
-          mapOf(entry.code, 1, 2), Value(),
-          {entry.row, entry.n, state[kHead], state[kBatch], state[kDocument]});
+      Value at = address(offKeys, k.index, keyBytes);
+      Value map = mapOf(entry.code, 1, 2);
+      if (isPaged())
+        emitLoadPages(full, at, keyChunks, map, nullptr, state[kHead], entry);
+      else
+        emitLoad(full, at, keys, keyChunks, map, entry.row, state[kHead],
+                 state[kBatch]);
     });
     p.storeShared(p.join({entry.key, entry.n, entry.code, zero}),
                   address(offChunk, k.index, kChunkBytes));
@@ -241,23 +192,28 @@ void HopperKernel::emitKeyLoader() {
 }
 
 void HopperKernel::emitValueLoader() {
-  enum { kPass, kChunk, kHead, kBatch, kDocument, kCounts };
+  enum { kPass, kChunk, kHead, kBatch, kCounts };
   auto begin = [&](ValueRange state) -> Values {
     Value tile = tileWordsAt(state[kPass]);
     return {p.add(state[kPass], 1), state[kChunk], wordOf(tile, walk::kKvHead),
-            wordOf(tile, walk::kBatch), wordOf(tile, walk::kDocument)};
+            wordOf(tile, walk::kBatch)};
   };
   auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
     Stage v = stageOf(state[kChunk]);
     waitEmpty(valueEmpty(), v);
     Value full = address(valueFull(), v.index, 8);
     p.barrierExpect(full, valueBytes);
-    int perStream = 1 + 2 * int(streams.size());
-    emitLoadKeys(
-        full, address(offValues, v.index, valueBytes), valueChunks,
-        mapOf(entry.code, 2, 2),
-        isPaged() ? mapOf(entry.code, perStream, 1) : Value(),
-        {entry.row, entry.n, state[kHead], state[kBatch], state[kDocument]});
+    Value at = address(offValues, v.index, valueBytes);
+    Value map = mapOf(entry.code, 2, 2);
+    if (isPaged()) {
+      int count = int(streams.size()), first = 1 + 2 * count;
+      ValueMaps maps = {mapOf(entry.code, first, 1),
+                        mapOf(entry.code, first + count, 1)};
+      emitLoadPages(full, at, valueChunks, map, &maps, state[kHead], entry);
+    } else {
+      emitLoad(full, at, keys, valueChunks, map, entry.row, state[kHead],
+               state[kBatch]);
+    }
     Values next(state);
     next[kChunk] = p.add(state[kChunk], 1);
     return next;

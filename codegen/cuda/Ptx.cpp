@@ -278,6 +278,9 @@ void Ptx::prefetchTile(Value map, ArrayRef<Value> coordinates) {
           "d.L2.global.tile [$0, {" + list + "}];",
       {}, {}, operands);
 }
+void Ptx::prefetchLine(Value pointer) {
+  ptx("prefetch.global.L2 [$0];", {}, {}, {pointer});
+}
 void Ptx::fenceProxy() { ptx("fence.proxy.async.shared::cta;", {}, {}, {}); }
 
 //===----------------------------------------------------------------------===//

@@ -94,6 +94,8 @@ public:
   /// Brings what loadTile would load into the second-level cache.
   void prefetchTile(Value map, llvm::ArrayRef<Value> coordinates);
   void fenceProxy();
+  /// Brings the line of `pointer`, in global memory, into that cache.
+  void prefetchLine(Value pointer);
 
   // Copies of single threads, 16 bytes each.
   /// To `shared` + `offset`; what is beyond the first `bytes` (0 to 16) of

@@ -141,7 +141,9 @@ protected:
   int64_t pageSlots() { return int64_t(*fold.getPage()); }
   /// Number of the page of a key of the sequence at hand.
   Value pageOf(Value scratch, Value key);
-  mlir::func::FuncOp emitKeysInPages(size_t s);
+  /// keys_in_pages(scratch, key, n): of these n > 0 keys, how many come before
+  /// one whose page does not exist. The next fold is of those.
+  virtual mlir::func::FuncOp emitKeysInPages(size_t s);
   /// Calls body(key, n, exists) on [from, to) piece by piece: at most `width`
   /// keys that have a page, or the rest of a page that does not exist.
   void forKeysInPages(size_t s, Value scratch, Value from, Value to,
