@@ -106,8 +106,12 @@ void CudaKernel::emitWalker() {
   }
   // A unit is drawn when the one before is walked, a ring of chunks before it
   // is computed: its latency is hidden, and no unit is kept for a busy CTA.
+  // With few queries the first has the number of the CTA, and need not be
+  // waited for.
+  auto wide = [&](StringRef name) { return p.wide(p.special(name)); };
+  Value own = few ? wide("ctaid.x") : emitDraw();
   e.whileLoop(
-      {emitDraw()}, [&](ValueRange unit) { return e.lt(unit[0], units); },
+      {own}, [&](ValueRange unit) { return e.lt(unit[0], units); },
       [&](ValueRange unit) -> SmallVector<Value> {
         Value tile = unit[0], from = slots;
         if (few) {
@@ -119,7 +123,8 @@ void CudaKernel::emitWalker() {
           from = slotsOf(scratch);
         }
         emitLocate(scratch, from, tile, [&] { e.call(pass, {scratch}); });
-        return {emitDraw()};
+        Value drawn = emitDraw();
+        return {few ? e.add(drawn, wide("nctaid.x")) : drawn};
       });
   Value zero = p.c(0);
   e.call(post, {scratch, zero, zero, p.c(kQuit), zero});
