@@ -88,7 +88,7 @@ struct CudaModules {
 };
 } // namespace
 
-/// `kernels` is scheduled for many queries, `few` for few.
+/// `kernels` is scheduled for many queries, `few`, if not null, for few.
 static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels, ModuleOp few,
                                            const CudaTarget &target) {
   tile::KernelOp kernel = kernelOf(kernels);
@@ -98,8 +98,9 @@ static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels, ModuleOp few,
   CudaModules modules = {ModuleOp::create(kernels.getLoc()),
                          ModuleOp::create(kernels.getLoc()),
                          {}};
-  FailureOr<cuda::CudaEntryPoints> entries = cuda::emitKernel(
-      {kernel, kernelOf(few)}, target, prefix, *modules.device, *modules.host);
+  FailureOr<cuda::CudaEntryPoints> entries =
+      cuda::emitKernel({kernel, few ? kernelOf(few) : tile::KernelOp()}, target,
+                       prefix, *modules.device, *modules.host);
   if (failed(entries) || failed(verify(*modules.device)))
     return failure();
   modules.entries = *entries;
@@ -177,7 +178,7 @@ static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
 static constexpr int64_t kLeastChunk = 32;
 
 /// Masks and edges of any size: where the chosen chunk leaves too few registers
-/// for them, half of it is tried.
+/// for them, half of it is tried. Few queries can do without their launch.
 static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
   std::string word = ("cuda:" + target.name).str();
@@ -189,8 +190,9 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
   };
   OwningOpRef<ModuleOp> many = lower(0);
   OwningOpRef<ModuleOp> few = many ? many->clone() : nullptr;
-  while (many && few) {
-    FailureOr<CudaModules> modules = lowerForCuda(*many, *few, target);
+  while (many) {
+    FailureOr<CudaModules> modules =
+        lowerForCuda(*many, few ? *few : ModuleOp(), target);
     if (failed(modules))
       return failure();
     FailureOr<std::string> ptx = ptxOf(*modules, target);
@@ -210,11 +212,14 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
         continue;
       OwningOpRef<ModuleOp> &lowered = number == 0 ? many : few;
       int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
-      if (half < kLeastChunk)
+      if (half >= kLeastChunk)
+        lowered = lower(half);
+      else if (number == 1)
+        lowered = nullptr;
+      else
         return pattern.emitError(
                    "expected machine code without spills, but got ")
                << spilled->second << " in " << launch.function;
-      lowered = lower(half);
     }
   }
   return failure();

@@ -23,7 +23,8 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
                     LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
                     vector::VectorDialect>();
   for (tile::KernelOp kernel : {kernels.many, kernels.few})
-    if (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline())
+    if (kernel &&
+        (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline()))
       return kernel.emitOpError("expected schedule, warps and pipeline before "
                                 "code generation");
   std::string fewPrefix = (prefix + kFewPrefix).str();
@@ -43,7 +44,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     return failure();
   entries.launches.push_back(many->emitDevice());
   std::unique_ptr<CudaKernel> manyOnHost = kernelIn(host, Queries::Many);
-  if (!many->hasLaunchForFew()) {
+  if (!kernels.few || !many->hasLaunchForFew()) {
     entries.workspaceBytes = manyOnHost->emitWorkspaceBytes();
     manyOnHost->emitUnits(entries.launches[0].units, {});
     return entries;

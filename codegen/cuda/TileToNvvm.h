@@ -32,7 +32,8 @@ struct CudaEntryPoints {
   std::string workspaceBytes; ///< on the host
 };
 
-/// The same pattern, scheduled for tiles of many queries and of few.
+/// The same pattern, scheduled for tiles of many queries and of few; `few`
+/// null: they have no launch of their own.
 struct KernelPair {
   tile::KernelOp many, few;
 };
