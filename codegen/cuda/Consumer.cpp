@@ -242,11 +242,14 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
   state.o.assign(result.begin(), result.begin() + oCount);
   state.m.assign(result.begin() + oCount, result.begin() + oCount + 2);
   state.l.assign(result.begin() + oCount + 2, result.begin() + oCount + 4);
-  // A warpgroup without rows has computed nothing of use.
-  if (few)
+  // A warpgroup without rows has computed nothing of use, but all of its lanes
+  // have read the words of the tile before one gives it back.
+  if (few) {
     e.ifThen(p.lt(p.mul(group, 64), usedRows()), [&] { emitResult(state); });
-  else
+    p.syncWarp();
+  } else {
     emitResult(state);
+  }
   if (!ownOutput())
     release(barrier(kQueryEmpty), p.c(0));
   return {result[oCount + 4], result[oCount + 5]};
