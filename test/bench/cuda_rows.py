@@ -20,7 +20,7 @@ from torch_cuda import CudaRun, copy_bandwidth, flex, in_turn, mask_of, mask_of_
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAME = 2e-2  # how far apart the bf16 answers of a peer and of ours may be, of their norm
-SHOWN = ("tflops", "gb_s", "peer", "peer_tflops", "peer_gb_s", "ratio", "share", "share_of", "ms",
+SHOWN = ("tflops", "gb_s", "peer", "peer_tflops", "peer_gb_s", "ratio", "share_by_launch", "share", "share_of", "ms",
          "worst_error_over_limit", "worst_error_over_bound", "note")
 
 
@@ -155,14 +155,17 @@ class Bench:
         torch.cuda.synchronize()
         entry = {"row": row, "worst_error_over_limit": self.check_large(q, k, v, o, lse, allowed), "pairs": pairs}
         calls = self.peers_that_run(peers, q, k, v, o, entry)
-        ours, *theirs = in_turn([run, *calls.values(), *([share[1]] if share else [])], self.options.repeat)
+        ours, *theirs = in_turn([run, *calls.values()], self.options.repeat)
         rate = lambda times: pairs * 4 * d / statistics.median(times) / 1e9  # noqa: E731
         entry.update(tflops=rate(ours), ms=statistics.median(ours), p10_ms=float(np.percentile(ours, 10)),
                      p90_ms=float(np.percentile(ours, 90)), workspace_bytes=run.workspace_bytes, **more)
         self.compare(entry, ours, dict(zip(calls, theirs)), "tflops", rate)
         if share:
-            entry["share"] = statistics.median(b * pairs / (a * share[2]) for a, b in zip(ours, theirs[-1]))
-            entry["share_of"] = f"{share[0]} ({share[2] * 4 * d / statistics.median(theirs[-1]) / 1e9:.0f} TFLOP/s)"
+            for name, equal_time in (("share_by_launch", False), ("share", True)):
+                own, whole = in_turn([run, share[1]], self.options.repeat, equal_time=equal_time)
+                entry[name] = statistics.median(b * pairs / (a * share[2]) for a, b in zip(own, whole))
+            entry["share_tflops"] = rate(own)
+            entry["share_of"] = f"{share[0]} ({share[2] * 4 * d / statistics.median(whole) / 1e9:.0f} TFLOP/s)"
         return self.add(entry)
 
     def compare(self, entry, ours, theirs, unit, rate):
@@ -285,7 +288,7 @@ class Bench:
         entry = {"row": f"window {window} + {sink} sinks N={n} heads {heads}",
                  "worst_error_over_limit": self.check_large(q, k, v, o, lse, allowed),
                  "memory_mib": grown, "workspace_bytes": run.workspace_bytes}
-        ours, short = in_turn([run, share], self.options.repeat)
+        ours, short = in_turn([run, share], self.options.repeat, equal_time=True)
         pairs, fewer = (graphs.window_pairs(length, window, sink) for length in (n, 65536))
         entry.update(tflops=heads * pairs * 512 / statistics.median(ours) / 1e9, ms=statistics.median(ours),
                      share=statistics.median(b * pairs / (a * fewer) for a, b in zip(ours, short)),

@@ -61,21 +61,34 @@ def normal(*shape):
     return made
 
 
-def in_turn(calls, repeat, warm=5):
-    """Milliseconds of `repeat` rounds, in each of which every call is launched once: a list for each call."""
+def timed(call, count):
+    """Milliseconds of each of `count` launches, one after the other."""
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda._sleep(SPIN)
+    begin.record()
+    for _ in range(count):
+        call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / count
+
+
+def in_turn(calls, repeat, warm=5, equal_time=False):
+    """Milliseconds of `repeat` rounds, in each of which every call is launched once: a list for each call.
+
+    With `equal_time` as often as to take as long as the longest. A chip at its power limit has the clock that the
+    last milliseconds left, so of two kernels of unequal length the short one has the clock of the long one."""
     for call in calls:
         for _ in range(warm):
             call()
+    counts = [1] * len(calls)
+    if equal_time:
+        alone = [timed(call, 2) for call in calls]
+        counts = [max(1, round(max(alone) / own)) for own in alone]
     times = [[] for _ in calls]
     for _ in range(repeat):
-        for kept, call in zip(times, calls):
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            torch.cuda._sleep(SPIN)
-            begin.record()
-            call()
-            end.record()
-            end.synchronize()
-            kept.append(begin.elapsed_time(end))
+        for kept, call, count in zip(times, calls, counts):
+            kept.append(timed(call, count))
     return times
 
 
