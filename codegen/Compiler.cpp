@@ -210,11 +210,12 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
       auto spilled = spills.find(launch.function);
       if (spilled == spills.end())
         continue;
-      OwningOpRef<ModuleOp> &lowered = number == 0 ? many : few;
+      bool exact = cuda::isExact(launch.function); // has no chunks
+      OwningOpRef<ModuleOp> &lowered = number == 0 || exact ? many : few;
       int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
-      if (half >= kLeastChunk)
+      if (half >= kLeastChunk && !exact)
         lowered = lower(half);
-      else if (number == 1)
+      else if (number == 1 && !exact)
         lowered = nullptr;
       else
         return pattern.emitError(

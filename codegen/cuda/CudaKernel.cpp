@@ -61,6 +61,17 @@ LogicalResult CudaKernel::verify() {
   return success();
 }
 
+bool CudaKernel::hasExactLaunch() {
+  // Keys behind the last are zeros, but those of the next document.
+  if (fold.getCuQuery() && !isPaged())
+    return true;
+  return llvm::any_of(streams, [](walk::StreamCode &stream) {
+    return !stream.op.getStarts().empty() ||
+           llvm::any_of(stream.cases,
+                        [](tile::CaseOp op) { return !op.getMask().empty(); });
+  });
+}
+
 int32_t CudaKernel::layOutWalker(int32_t at) {
   auto take = [&](int32_t bytes) {
     int32_t offset = at;
@@ -183,24 +194,24 @@ LaunchEntry CudaKernel::emitDevice() {
   post = emitPost();
   for (size_t s = 0; s < streams.size(); ++s) {
     walk::StreamCode &stream = streams[s];
-    stream.fullChunk = emitPostChunk(s, -1);
+    stream.fullChunk = emitChunk(s, -1);
     for (size_t k = 0; k < stream.cases.size(); ++k) {
       bool masked = !stream.cases[k].getMask().empty();
-      stream.maskedChunk.push_back(masked ? emitPostChunk(s, k)
-                                          : func::FuncOp());
+      stream.maskedChunk.push_back(masked ? emitChunk(s, k) : func::FuncOp());
       stream.ranges.push_back(masked ? emitRanges(s, k) : func::FuncOp());
       stream.process.push_back(emitProcess(s, k));
     }
     stream.walk = emitWalk(s);
   }
-  pass = emitPass();
+  pass = emitWalkPass();
 
   LaunchEntry entries;
   entries.function = named("kernel");
   entries.threads = threads();
   entries.sharedBytes = sharedBytes;
   entries.ctasPerMultiprocessor = ctasPerMultiprocessor();
-  entries.persistent = entries.zeroed = true; // tiles are drawn one by one
+  entries.persistent = true;
+  entries.zeroed = drawsUnits();
   entries.maps = maps;
   entries.units = named("units");
 

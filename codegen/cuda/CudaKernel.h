@@ -37,6 +37,9 @@ inline constexpr int32_t kRowBytes = 128;
 /// Bytes of the words of a chunk: key, n, code.
 inline constexpr int32_t kChunkBytes = 16;
 
+/// Where in the workspace: whether a row waits for the exact launch.
+inline constexpr int64_t kMarkAt = 64;
+
 /// Which of its two rows element k of an accumulator is in.
 inline int rowOf(size_t k) { return k / 2 % 2; }
 
@@ -52,6 +55,9 @@ public:
   virtual mlir::LogicalResult verify();
   /// Whether few queries have a launch of their own.
   virtual bool hasLaunchForFew() { return false; }
+  /// Whether a chunk may hold keys that some of its rows do not see, so that
+  /// what is no number may reach a row that it should not: ExactKernel.h.
+  bool hasExactLaunch();
   /// The kernel and its helpers, for the device.
   LaunchEntry emitDevice();
   // The functions that the runtime calls, for the host.
@@ -74,12 +80,19 @@ protected:
   virtual void emitReleaseOutput() {}
   /// Before rows of O lie where those of Q did: every warp that reads them has.
   virtual void emitLastQueryRead() = 0;
+  /// What a run of keys [key, key + n) becomes, and a tile.
+  virtual mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
+  virtual mlir::func::FuncOp emitWalkPass();
+  /// Whether units are drawn from a counter in the workspace.
+  virtual bool drawsUnits() const { return true; }
   /// What all threads do before the roles begin.
   virtual void emitPrologue(Value thread) {}
 
   // CudaKernel.cpp
   /// That share a multiprocessor, and so its registers.
-  int32_t ctasPerMultiprocessor() { return kernel.getWarps()->getCtas(); }
+  virtual int32_t ctasPerMultiprocessor() {
+    return kernel.getWarps()->getCtas();
+  }
   mlir::LogicalResult refuse(const llvm::Twine &expected,
                              const llvm::Twine &got);
   mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name);
@@ -118,8 +131,6 @@ protected:
   // Walker.cpp
   /// One more entry for those who load.
   virtual mlir::func::FuncOp emitPost();
-  mlir::func::FuncOp emitPostChunk(size_t s, int caseIndex);
-  mlir::func::FuncOp emitPass();
   /// The whole life of the thread that walks.
   void emitWalker();
   void emitFrameInit(Value scratch);
@@ -155,6 +166,13 @@ protected:
   /// Of a row's maximum and this thread's share of its sum: what the row of O
   /// is multiplied by, and the log-sum-exp.
   std::pair<Value, Value> emitLastStep(Value m, Value l, Value head);
+  /// `l`, or NaN where an element of `o` in `row` of the two is no number.
+  Value emitCheckedSum(ValueRange o, Value l, int row);
+  /// `l`, or NaN where weights may be off: 2^24 and beyond, what is left of a
+  /// logit in f32 has no digits behind the point.
+  Value emitCheckedTop(Value m, Value l);
+  /// Where it is NaN, the row waits for the exact launch.
+  void emitStoreLse(Value lse, llvm::ArrayRef<Value> place);
 
   // Merge.cpp
   Value packFactor(Value slots) override;

@@ -33,6 +33,35 @@ std::pair<Value, Value> CudaKernel::emitLastStep(Value m, Value l, Value head) {
   return {inverse, p.select(empty, minusInf, lse)};
 }
 
+Value CudaKernel::emitCheckedSum(ValueRange o, Value l, int row) {
+  if (!hasExactLaunch())
+    return l;
+  // 0 x is NaN of what is no number. Two chains: one would wait for itself.
+  Value zero = p.cf(0.0f), chains[2] = {l, zero};
+  for (size_t k = 0; k < o.size(); ++k)
+    if (rowOf(k) == row)
+      chains[k % 2] = p.fma(o[k], zero, chains[k % 2]);
+  return p.fadd(chains[0], chains[1]);
+}
+
+Value CudaKernel::emitCheckedTop(Value m, Value l) {
+  Value top = p.fmul(m, p.cf(logitFactor));
+  Value bits = arith::BitcastOp::create(builder, e.loc, e.i32(), top);
+  Value size = p.bitAnd(bits, 0x7fffffff);
+  Value far = p.lt(p.c(0x4b800000), size); // 2^24, infinity, NaN
+  far = e.band(far, e.bnot(p.eq(bits, p.c(int32_t(0xff800000)))));
+  return p.select(far, p.cf(std::numeric_limits<float>::quiet_NaN()), l);
+}
+
+void CudaKernel::emitStoreLse(Value lse, ArrayRef<Value> place) {
+  e.store(lse, tensorAt(slots, storeOp.getLse(), place), 4);
+  if (!hasExactLaunch())
+    return;
+  Value marked = arith::CmpFOp::create(builder, e.loc,
+                                       arith::CmpFPredicate::UNO, lse, lse);
+  e.ifThen(marked, [&] { p.storeRelaxed(p.c(1), e.at(workspace, kMarkAt)); });
+}
+
 void CudaKernel::emitEpilogue(const State &state) {
   Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
   Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
@@ -42,11 +71,13 @@ void CudaKernel::emitEpilogue(const State &state) {
     Value number = p.add(rowInTile, 8 * row);
     RowPlace place = placeOfRow(number);
     Value head = e.add(head0, place.head), token = e.add(row0, place.token);
-    auto [factor, lse] = emitLastStep(state.m[row], state.l[row], head);
+    Value sum = emitCheckedSum(state.o, state.l[row], row);
+    auto [factor, lse] =
+        emitLastStep(state.m[row], emitCheckedTop(state.m[row], sum), head);
     inverse.push_back(factor);
     Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, count));
     e.ifThen(writes, [&, lse = lse] {
-      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, token}), 4);
+      emitStoreLse(lse, {batch, head, token});
     });
   }
 

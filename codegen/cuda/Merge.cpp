@@ -158,7 +158,9 @@ void CudaKernel::emitPartial(const State &state) {
     for (int64_t k = 0; k < pieces; ++k)
       e.store(p.join(ValueRange(state.o).slice(4 * k, 4)),
               e.at(at, k * kPieceBytes), 16);
-    e.store(p.join({state.m[0], state.m[1], state.l[0], state.l[1]}),
+    Value l[] = {emitCheckedSum(state.o, state.l[0], 0),
+                 emitCheckedSum(state.o, state.l[1], 1)};
+    e.store(p.join({state.m[0], state.m[1], l[0], l[1]}),
             e.at(at, pieces * kPieceBytes), 16);
   });
 
@@ -265,11 +267,12 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
     Value number = p.add(row, 8 * r), there = p.lt(number, used);
     RowPlace place = placeOfRow(number);
     Value head = e.add(head0, place.head), token = e.add(row0, place.token);
-    auto [inverse, lse] =
-        emitLastStep(sums[4 * width + 2 + r], sums[4 * width + r], head);
+    Value top = sums[4 * width + 2 + r];
+    Value sum = emitCheckedTop(top, sums[4 * width + r]);
+    auto [inverse, lse] = emitLastStep(top, sum, head);
     Value first = e.band(p.eq(block, p.c(0)), p.eq(columnPair, p.c(0)));
     e.ifThen(e.band(there, first), [&, lse = lse] {
-      e.store(lse, tensorAt(slots, storeOp.getLse(), {batch, head, token}), 4);
+      emitStoreLse(lse, {batch, head, token});
     });
     Value to = tensorAt(slots, storeOp.getOutput(), {batch, head, token});
     for (int64_t x = 0; x < width; ++x) {

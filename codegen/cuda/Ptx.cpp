@@ -151,6 +151,10 @@ Value Ptx::shuffleXor(Value a, int32_t lanes) {
   return ptx("shfl.sync.bfly.b32 $0, $1, " + Twine(lanes) + ", 31, 0xffffffff;",
              {f32()}, {}, {a})[0];
 }
+Value Ptx::shuffle(Value a, Value lane) {
+  return ptx("shfl.sync.idx.b32 $0, $1, $2, 31, 0xffffffff;", {f32()}, {},
+             {a, lane})[0];
+}
 Value Ptx::ballot(Value cond) {
   Value flag = arith::ExtUIOp::create(b, loc, i32(), cond);
   return ptx("{\n.reg .pred p;\nsetp.ne.u32 p, $1, 0;\n"
@@ -200,6 +204,10 @@ void Ptx::storeShared(Value value, Value address) {
 Value Ptx::atomicAdd(Value pointer, Value value) {
   return ptx("atom.acq_rel.gpu.add.u32 $0, [$1], $2;", {i32()}, {},
              {pointer, value})[0];
+}
+
+void Ptx::storeRelaxed(Value value, Value pointer) {
+  ptx("st.relaxed.gpu.u32 [$0], $1;", {}, {}, {pointer, value});
 }
 
 //===----------------------------------------------------------------------===//

@@ -60,6 +60,7 @@ public:
   Value broadcastLane0(Value a);            ///< i32 of lane 0 in all lanes
   Value shuffleXor(Value a, int32_t lanes); ///< f32
   Value ballot(Value cond);                 ///< i32: of i1, a bit a lane
+  Value shuffle(Value a, Value lane);       ///< f32 of one lane in all lanes
   void syncBlock();
   void syncNamed(Value id, int32_t threads);
   void syncWarp();
@@ -75,6 +76,9 @@ public:
 
   /// What was at `pointer` (i32) before; whoever sees it sees what went before.
   Value atomicAdd(Value pointer, Value value);
+
+  /// To memory where others may write the same.
+  void storeRelaxed(Value value, Value pointer);
 
   // mbarrier.
   void barrierInit(Value address, int32_t count);

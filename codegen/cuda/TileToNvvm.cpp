@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/TileToNvvm.h"
 #include "codegen/cuda/AmpereKernel.h"
+#include "codegen/cuda/ExactKernel.h"
 #include "codegen/cuda/HopperKernel.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -44,9 +45,20 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     return failure();
   entries.launches.push_back(many->emitDevice());
   std::unique_ptr<CudaKernel> manyOnHost = kernelIn(host, Queries::Many);
+  // Behind those that mark the rows.
+  auto addExact = [&] {
+    if (!many->hasExactLaunch())
+      return;
+    std::string named = (prefix + kExactPrefix).str();
+    ExactKernel exact(kernels.many, target, named, device);
+    entries.launches.push_back(exact.emitDevice());
+    ExactKernel(kernels.many, target, named, host)
+        .emitRowUnits(entries.launches.back().units);
+  };
   if (!kernels.few || !many->hasLaunchForFew()) {
     entries.workspaceBytes = manyOnHost->emitWorkspaceBytes();
     manyOnHost->emitUnits(entries.launches[0].units, {});
+    addExact();
     return entries;
   }
   std::unique_ptr<CudaKernel> few = kernelIn(device, Queries::Few);
@@ -57,5 +69,6 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
   entries.workspaceBytes = fewOnHost->emitWorkspaceBytes();
   func::FuncOp ofFew = fewOnHost->emitUnits(entries.launches[1].units, {});
   manyOnHost->emitUnits(entries.launches[0].units, ofFew);
+  addExact();
   return entries;
 }

@@ -26,7 +26,8 @@ struct LaunchEntry {
   llvm::SmallVector<fil_abi_tensor_map> maps;
 };
 
-/// Of a run, exactly one launch has units: that of many queries or that of few.
+/// Of a run, one launch has units, that of many queries or that of few, and the
+/// one behind them, if there is one: for rows that need exact sums.
 struct CudaEntryPoints {
   llvm::SmallVector<LaunchEntry> launches;
   std::string workspaceBytes; ///< on the host
@@ -45,6 +46,12 @@ emitKernel(KernelPair kernels, const CudaTarget &target, llvm::StringRef prefix,
 
 /// What is added to a prefix in names of the launch for few queries.
 inline constexpr llvm::StringLiteral kFewPrefix = "few_";
+/// And of the launch for rows that need exact sums.
+inline constexpr llvm::StringLiteral kExactPrefix = "exact_";
+/// Of a launch's function.
+inline bool isExact(llvm::StringRef function) {
+  return function.consume_back("kernel") && function.ends_with(kExactPrefix);
+}
 
 } // namespace filigree::cuda
 

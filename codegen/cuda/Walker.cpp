@@ -48,7 +48,7 @@ func::FuncOp CudaKernel::emitPost() {
 }
 
 /// chunk(scratch, key, n): what `process` does with a chunk.
-func::FuncOp CudaKernel::emitPostChunk(size_t s, int caseIndex) {
+func::FuncOp CudaKernel::emitChunk(size_t s, int caseIndex) {
   return e.function(named("chunk_" + Twine(s) + "_" + Twine(caseIndex + 1)),
                     {e.ptr(), e.i64(), e.i64()}, {},
                     [&](ArrayRef<Value> args) -> SmallVector<Value> {
@@ -62,7 +62,7 @@ func::FuncOp CudaKernel::emitPostChunk(size_t s, int caseIndex) {
 }
 
 /// pass(scratch): one tile, or the part of it that lies in one document.
-func::FuncOp CudaKernel::emitPass() {
+func::FuncOp CudaKernel::emitWalkPass() {
   return e.function(named("pass"), {e.ptr()}, {},
                     [&](ArrayRef<Value> args) -> SmallVector<Value> {
                       Value scratch = args[0], zero = p.c(0);

@@ -132,6 +132,7 @@ static void jsonSchedule(llvm::json::OStream &json,
         json.attribute("ctas_per_multiprocessor", launch.ctasPerMultiprocessor);
         json.attribute("persistent", launch.persistent);
         json.attribute("units", launch.units);
+        json.attribute("exact", launch.exact);
       });
   });
 }

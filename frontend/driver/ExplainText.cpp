@@ -276,7 +276,7 @@ void TextReport::printWork() {
 void TextReport::printLaunchWork() {
   const CudaSizes &sizes = *report.cuda;
   for (const LaunchSizes &launch : sizes.launches) {
-    if (launch.units == 0)
+    if (launch.units == 0 || launch.exact)
       continue; // a run takes the launch for many queries or that for few
     double resident =
         double(launch.ctasPerMultiprocessor) * report.roofline.multiprocessors;
@@ -310,16 +310,23 @@ void TextReport::printSchedule() {
                 facts.warps.getReason().getValue(),
                 plural(facts.pipeline.getStages(), "stage"),
                 facts.pipeline.getReason().getValue());
-  for (const LaunchSizes &launch : report.cuda->launches)
-    if (launch.units != 0)
-      os << formatv(
-          "  launch of {0} threads, {1} bytes of shared memory, {2} a "
-          "multiprocessor, {3}\n",
-          launch.threads, grouped(launch.sharedBytes),
-          plural(launch.ctasPerMultiprocessor, "CTA"),
-          launch.persistent ? "persistent: each draws units until there "
-                              "are none"
-                            : "one for each tile");
+  for (const LaunchSizes &launch : report.cuda->launches) {
+    if (launch.units == 0)
+      continue;
+    if (launch.exact) {
+      os << formatv("  and one of {0} threads behind it, which computes rows "
+                    "that are NaN anew, without the keys they do not see\n",
+                    launch.threads);
+      continue;
+    }
+    os << formatv("  launch of {0} threads, {1} bytes of shared memory, {2} a "
+                  "multiprocessor, {3}\n",
+                  launch.threads, grouped(launch.sharedBytes),
+                  plural(launch.ctasPerMultiprocessor, "CTA"),
+                  launch.persistent ? "persistent: each draws units until "
+                                      "there are none"
+                                    : "one for each tile");
+  }
 }
 
 void TextReport::print() {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/RunSizes.h"
 #include "codegen/cpu/EmitObject.h"
+#include "codegen/cuda/TileToNvvm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -257,7 +258,8 @@ filigree::cudaSizes(mlir::ModuleOp kernels, const CudaTarget &target,
       const fil_abi_launch &launch = runtime::element(code.launches, k);
       sizes.launches.push_back(
           {launch.threads, launch.shared_bytes, launch.ctas_per_sm,
-           (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0, plan.units[k]});
+           (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0,
+           cuda::isExact(launch.function), plan.units[k]});
     }
   }
   return sizes;

@@ -29,6 +29,8 @@ workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
 struct LaunchSizes {
   uint32_t threads = 0, sharedBytes = 0, ctasPerMultiprocessor = 1;
   bool persistent = false;
+  /// Behind the others, for rows of which they made no number.
+  bool exact = false;
   int64_t units = 0; ///< tiles, or what else CTAs take one by one
 };
 

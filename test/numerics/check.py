@@ -137,6 +137,22 @@ def make_huge(arrays):
     arrays["k"] = np.round(arrays["k"] * 16) / 16
 
 
+def make_special(arrays):
+    """Keys and values that are no numbers, late enough that under most masks some rows of a chunk do not see them."""
+    tokens = arrays["k"].shape[2]
+    if "table" in arrays:  # pages: slots that hold a key, in the order of the cache
+        pages, slots = np.nonzero(np.isfinite(arrays["k"][:, 0, :, 0]))
+        place = lambda share: (pages[int(share * len(pages))], slice(None), slots[int(share * len(slots))])  # noqa: E731
+    else:
+        place = lambda share: (slice(None), slice(None), int(share * tokens))  # noqa: E731
+    arrays["v"][place(0.55)] = np.nan
+    arrays["v"][place(0.65)][..., 0] = np.inf
+    arrays["v"][place(0.7)][..., -1] = -np.inf
+    arrays["k"][place(0.8)][..., 1] = np.nan
+    arrays["k"][place(0.9)][..., 2] = np.inf
+    arrays["k"][place(0.95)][..., 3] = -np.inf
+
+
 def run(*command, env=None):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                           env=dict(os.environ, **(env or {})))
@@ -162,10 +178,10 @@ class Kernels:
     """Compiles one artifact at a time into `folder`, runs cases on it and counts."""
 
     def __init__(self, folder, target="cpu", device="cpu", schedule="random,random", huge=False, page=16,
-                 multiprocessors=None, launches=False):
+                 multiprocessors=None, launches=False, special=False):
         self.artifact, self.data = os.path.join(folder, "a.so"), os.path.join(folder, "in.npz")
         self.target, self.device, self.schedule, self.huge, self.page = target, device, schedule, huge, page
-        self.passed, self.failed, self.launches = 0, 0, launches
+        self.passed, self.failed, self.launches, self.special = 0, 0, launches, special
         self.env = {}
         if device == "cuda":
             self.target = target if target.startswith("cuda") else "cuda:sm_90a"
@@ -197,6 +213,8 @@ class Kernels:
         arrays = inputs(case, pattern, shape, dim, value_dim or dim, self.page)
         if self.huge:
             make_huge(arrays)
+        if self.special:
+            make_special(arrays)
         np.savez(self.data, **arrays)
         schedule = f"{self.schedule},{zlib.crc32(case.encode()) % 1000}"
         status, text = run("filigree", "run", self.artifact, "--in", self.data, "--cast", "--check", "--device",
@@ -207,7 +225,8 @@ class Kernels:
             print(f"{case}: exit status {status}\n{text}", flush=True)
         if self.launches:
             for name, ctas in re.findall(r"(\w+): (\d+) CTAs", text):
-                print(f"{case}: {'few' if '_few_' in name else 'many'}, {ctas} CTAs", flush=True)
+                kind = next((kind for kind in ("few", "exact") if f"_{kind}_kernel" in name), "many")
+                print(f"{case}: {kind}, {ctas} CTAs", flush=True)
 
     def report(self):
         print(f"{self.passed} cases agree, {self.failed} do not")
@@ -229,10 +248,11 @@ def main():
                         help="instead of the usual ones")
     parser.add_argument("--page", type=int, default=16, help="keys of a page of the paged patterns")
     parser.add_argument("--huge", action="store_true", help="logits far beyond what exp can take")
+    parser.add_argument("--special", action="store_true", help="NaN and infinities among keys and values")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kernels = Kernels(folder, options.target, options.device, options.schedule, options.huge, options.page,
-                          options.multiprocessors, options.launches)
+                          options.multiprocessors, options.launches, options.special)
         dtypes = options.dtypes or ("bf16,f16" if options.device == "cuda" else "f32,bf16,f16")
         for pattern in options.patterns:
             for dim in map(int, options.dims.split(",")):

@@ -20,11 +20,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.dont_write_bytecode = True
 import check  # noqa: E402
 
-# Missing from the list: far_logits (rows of which every logit is far from zero overflow: the maximum is
-# subtracted from logits after both are scaled, and so after rounding).
 PATTERNS = ["dense", "causal", "causal_top_left", "window_sink", "one_key", "empty_rows", "nothing", "dilated", "grid",
             "window_of_head", "prefix", "documents", "gaps", "lists", "two_lists", "wide_lists", "uneven_lists",
-            "low_lists", "offsets", "bias", "alibi_softcap", "sinks", "two_sources", "far_positions", "far_division"]
+            "low_lists", "offsets", "bias", "alibi_softcap", "sinks", "two_sources", "far_positions", "far_division",
+            "far_logits"]
 # Every list entry of these is a chunk of 128 keys that are masked but for few: slow to emulate.
 SLOW = ["columns", "columns_causal", "columns_bias", "columns_or", "columns_out", "columns_grid", "columns_of_head"]
 # Of queries and keys, of values.
