@@ -256,10 +256,10 @@ filigree::cudaSizes(mlir::ModuleOp kernels, const CudaTarget &target,
     const fil_abi_cuda &code = *plan.choice.code;
     for (uint32_t k = 0; k < code.launch_count; ++k) {
       const fil_abi_launch &launch = runtime::element(code.launches, k);
-      sizes.launches.push_back(
-          {launch.threads, launch.shared_bytes, launch.ctas_per_sm,
-           (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0,
-           cuda::isExact(launch.function), plan.units[k]});
+      sizes.launches.push_back({launch.threads, launch.shared_bytes,
+                                launch.ctas_per_sm,
+                                (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0,
+                                cuda::isExact(launch.function), plan.units[k]});
     }
   }
   return sizes;
