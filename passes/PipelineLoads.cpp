@@ -33,9 +33,11 @@ static int64_t rangeBytes(tile::SideAttr side) {
 }
 
 /// A bound of what is no tile: the words of the walk, copies of the words of a
-/// tile for those who compute and for the entries of the walk's ring, barriers.
-static int64_t walkBytes(tile::KernelOp kernel) {
-  constexpr int64_t frame = 192, ofStream = 96, copies = 10, rest = 352;
+/// tile for those who compute and for the entries of the walk, and a ring and
+/// its barriers or a table.
+static int64_t walkBytes(tile::KernelOp kernel, bool ring) {
+  constexpr int64_t frame = 192, ofStream = 96;
+  const int64_t copies = ring ? 10 : 5, rest = 352;
   int64_t bytes = frame, tileWords = 0, pages = 0;
   kernel.walk([&](tile::FoldOp fold) {
     if (fold.getPageTable())
@@ -80,9 +82,10 @@ private:
         std::max(rowBytes(keyDim), rowBytes(valueDim));
     int64_t chunk = kernel.getSchedule()->getChunk();
     int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
-    constexpr int64_t words = 48; // of a chunk, and its barriers
+    bool ring = cuda->loadWarps > 0;
+    const int64_t words = ring ? 48 : 0; // of a chunk, and its barriers
     int64_t shared = cuda->sharedOf(kernel.getWarps()->getCtas());
-    int64_t room = shared - queries - walkBytes(kernel);
+    int64_t room = shared - queries - walkBytes(kernel, ring);
     int64_t stages =
         std::min<int64_t>(cuda->mostStages, room / (stage + words));
     stages = stages < 1 ? 1 : int64_t(llvm::bit_floor(uint64_t(stages)));

@@ -16,9 +16,13 @@ using namespace filigree;
 using namespace filigree::cuda;
 
 AmpereKernel::Entry AmpereKernel::readEntry(Value index) {
-  Value at = address(offEntries, index, 16);
-  return {p.loadShared(e.i32(), at), p.loadShared(e.i32(), p.add(at, 4)),
-          p.loadShared(e.i32(), p.add(at, 8))};
+  Value words = p.loadShared(VectorType::get({4}, e.i32()),
+                             address(offEntries, index, 16));
+  auto word = [&](int64_t k) -> Value {
+    return vector::ExtractOp::create(builder, e.loc, words,
+                                     ArrayRef<int64_t>{k});
+  };
+  return {word(0), word(1), word(2)};
 }
 
 void AmpereKernel::emitAppend(Value key, Value n, Value code) {

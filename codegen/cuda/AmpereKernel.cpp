@@ -17,6 +17,9 @@ AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
   stages = kernel.getPipeline()->getStages();
   slabs = llvm::divideCeil(schedule.getRows(), 16 * kWarps);
   rows = 16 * kWarps * slabs;
+  // Fragments of Q are read for every part: few keys are not worth it.
+  parts = keys >= 64 ? 2 : 1;
+  partKeys = keys / parts;
   keyBytes = keys * kRowBytes * keyChunks;
   valueBytes = keys * kRowBytes * valueChunks;
   layOutShared();
@@ -48,10 +51,12 @@ void AmpereKernel::askThread() {
   lane = p.bitAnd(thread, 31);
   warp = p.shr(thread, 5);
   columnPair = p.mul(p.bitAnd(lane, 3), 2);
+  shared = p.here(sharedBase);
+  tileAt = address(offTile);
 }
 
 void AmpereKernel::emitRoles(Value, Value) {
-  tileAt = address(offTile);
+  sharedBase = shared;
   askThread();
   e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkInit(); });
   p.syncBlock();

@@ -11,18 +11,21 @@
 // room for: runs of keys, not chunks, so that most tiles are walked at once.
 // What else waits is hidden by the other CTA of the multiprocessor.
 //
-//   until the end, for each entry, all threads alike:     (AmpereProducts.cpp)
+//   until the end, for each entry, all threads alike:         (AmpereLoop.cpp)
 //     more:  sync; thread 0: walk                         (AmpereEntries.cpp)
 //              the tile at hand again, up to what had no room, or a new one
 //            sync
 //     begin: sync; words of the tile, Q -> smem             (AmpereLoads.cpp)
+//            where K and V begin
 //            O = 0, m = -inf, l = 0
 //     run:   K, V of its first chunk -> smem
 //            for chunk i of this run and those that follow:
+//              where chunk i + 1 is
 //              wait for own copies; sync
 //              K, V of chunk i + 1 -> smem, the other stage
-//              S = Q K_i^T; edge, mask, row maxima
-//              O *= alpha; P = exp2; O += P V_i
+//              S = Q K_i^T; edge, mask                   (AmpereProducts.cpp)
+//              if a maximum is far above m: m; O, l *= alpha
+//              P = exp2; O += P V_i                       (AmpereSoftmax.cpp)
 //     end:   wait for own copies; sync
 //            l; log-sum-exp; O / l -> smem of Q -> memory
 //
@@ -35,6 +38,7 @@
 #define FILIGREE_CODEGEN_CUDA_AMPEREKERNEL_H
 
 #include "codegen/cuda/CudaKernel.h"
+#include <functional>
 
 namespace filigree::cuda {
 
@@ -70,19 +74,60 @@ private:
   Entry readEntry(Value index);
 
   // AmpereLoads.cpp
+  /// A tile to be copied, as a thread sees it.
+  struct Copy {
+    Value to, source, stride; ///< of its first piece; bytes to the next one
+    Value left;               ///< rows from that piece's on
+    Value row, piece;
+    int32_t tileRows, step, pieces;
+    bool guarded; ///< some threads have no piece
+  };
   /// The first `dim` columns of the first `count` rows of a tile of `tileRows`
   /// rows; zeros elsewhere, up to column `width`.
-  void emitCopy(Value at, int32_t tileRows, int64_t dim, int64_t width,
-                Value from, Value rowBytes, Value count);
+  Copy beginCopy(Value at, int32_t tileRows, int64_t dim, int64_t width,
+                 Value from, Value rowBytes, Value count);
+  void emitCopy(const Copy &copy);
   void emitLoadQuery(Value slot);
+  Copy beginChunkCopy(Value stage, const Entry &chunk, bool isValue);
   void emitLoadChunk(Value stage, const Entry &chunk);
 
+  // AmpereSoftmax.cpp
+  /// What is emitted a little at a time, between other things.
+  struct Steps {
+    std::vector<std::function<void()>> all;
+    size_t done = 0;
+    /// The first `number` of `count` shares of them.
+    void upTo(int64_t number, int64_t count);
+    void finish() { upTo(1, 1); }
+  };
+  /// 16 rows of a warp: sums of values, references, sums of weights.
+  struct Slab {
+    Values o, top, total;
+    Values scores; ///< of the part at hand
+  };
+  /// What becomes of a slab's scores.
+  struct Weighed {
+    Values weights; ///< packed
+    Values top, shift, alpha, sum;
+    Value moves; ///< whether a reference of the thread's rows does
+  };
+  /// Adds the steps to `steps`; `to` is complete when they are done.
+  void addWeights(const Slab &slab, Weighed &to, Steps &steps);
+  /// Sums to new references, where one moves.
+  void emitRescale(llvm::MutableArrayRef<Slab> slab,
+                   llvm::ArrayRef<Weighed> weighed);
+
   // AmpereProducts.cpp
-  /// Scores of the warp's rows, those of each slab apart.
-  llvm::SmallVector<Values> emitScores(Value stage);
-  /// `sums` += weights (packed) times V, slab by slab.
-  void emitProduct(llvm::MutableArrayRef<Values> sums,
-                   llvm::ArrayRef<Values> weights, Value stage);
+  /// Scores of the warp's rows with keys of a part of the chunk, those of each
+  /// slab apart; steps of `between` come between the products.
+  llvm::SmallVector<Values> emitScores(Value stage, int32_t part,
+                                       Steps &between);
+  /// Sums += weights (packed) times a part of V, slab by slab.
+  void emitProduct(llvm::MutableArrayRef<Slab> slab,
+                   llvm::ArrayRef<Values> weights, Value stage, int32_t part,
+                   Steps &between);
+
+  // AmpereLoop.cpp
   /// `rowInTile`, of slab m.
   void selectSlab(int32_t m);
   /// Folds chunks from entry `state`.index on; see the loop for the state.
@@ -91,11 +136,13 @@ private:
   void emitLoop();
 
   static constexpr int32_t kWarps = 4;
-  static constexpr int32_t kMore = -4;     ///< code of the entry after the last
-  static constexpr int32_t kMostTiles = 4; ///< that entries begin
+  static constexpr int32_t kMore = -4; ///< code of the entry after the last
+  static constexpr int32_t kStageBit = 512; ///< above the index of an entry
+  static constexpr int32_t kMostTiles = 4;  ///< that entries begin
   int32_t mostEntries;
   int32_t stages;               ///< 1 or 2
   int32_t slabs;                ///< of 16 rows that a warp computes
+  int32_t parts, partKeys;      ///< of a chunk, folded one after the other
   int32_t keyBytes, valueBytes; ///< of a stage
   int32_t offKeys, offValues, offFill, offTile;
   /// Words (i32) of the walk between two fills.
@@ -114,7 +161,8 @@ private:
   void setFillWord(int32_t word, Value value) {
     p.storeShared(value, address(offFill + 4 * word));
   }
-  Value thread; ///< i32
+  Value thread;     ///< i32
+  Value sharedBase; ///< `shared`, which is asked for anew as `thread` is
 };
 
 } // namespace filigree::cuda

@@ -15,91 +15,116 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
-void AmpereKernel::emitCopy(Value at, int32_t tileRows, int64_t dim,
-                            int64_t width, Value from, Value rowBytes,
-                            Value count) {
+AmpereKernel::Copy AmpereKernel::beginCopy(Value at, int32_t tileRows,
+                                           int64_t dim, int64_t width,
+                                           Value from, Value rowBytes,
+                                           Value count) {
   // A power of two of threads a row, one a piece; `step` rows a turn.
-  int32_t pieces = width / 8, across = llvm::PowerOf2Ceil(pieces);
-  int32_t step = threads() / across;
-  Value piece = p.bitAnd(thread, across - 1), row = p.div(thread, across);
-  auto copy = [&] {
-    Value swizzled = p.bitXor(p.bitAnd(piece, 7), p.bitAnd(row, 7));
-    Value block = p.mul(p.div(piece, 8), tileRows * kRowBytes);
-    Value to = p.add(p.add(at, block),
-                     p.add(p.mul(row, kRowBytes), p.mul(swizzled, 16)));
-    Value source = e.add(
-        from, e.add(e.mul(p.wide(row), rowBytes), p.wide(p.mul(piece, 16))));
-    // Rows from this thread's first on; none of columns that are not there.
-    Value left = p.sub(count, row);
-    if (dim < width)
-      left = p.select(p.lt(piece, p.c(dim / 8)), left, p.c(0));
-    Value stride = e.mul(rowBytes, step);
-    for (int32_t turn = 0; turn < tileRows; turn += step) {
+  Copy copy;
+  copy.tileRows = tileRows;
+  copy.pieces = width / 8;
+  int32_t across = llvm::PowerOf2Ceil(copy.pieces);
+  copy.step = threads() / across;
+  copy.piece = p.bitAnd(thread, across - 1);
+  copy.row = p.div(thread, across);
+  copy.guarded = across != copy.pieces;
+  Value swizzled = p.bitXor(p.bitAnd(copy.piece, 7), p.bitAnd(copy.row, 7));
+  Value block = p.mul(p.div(copy.piece, 8), tileRows * kRowBytes);
+  copy.to = p.add(p.add(at, block),
+                  p.add(p.mul(copy.row, kRowBytes), p.mul(swizzled, 16)));
+  copy.source = e.add(from, e.add(e.mul(p.wide(copy.row), rowBytes),
+                                  p.wide(p.mul(copy.piece, 16))));
+  // Rows from this thread's first on; none of columns that are not there.
+  copy.left = p.sub(count, copy.row);
+  if (dim < width)
+    copy.left = p.select(p.lt(copy.piece, p.c(dim / 8)), copy.left, p.c(0));
+  copy.stride = e.mul(rowBytes, copy.step);
+  return copy;
+}
+
+void AmpereKernel::emitCopy(const Copy &copy) {
+  auto all = [&] {
+    Value source = copy.source;
+    for (int32_t turn = 0; turn < copy.tileRows; turn += copy.step) {
       // Only rows of the tile: `step` may be more than it has.
       auto one = [&] {
-        Value inside = p.lt(p.c(turn), left);
-        p.copyPiece(p.bitXor(to, p.c(turn % 8 * 16)), turn * kRowBytes, source,
-                    p.select(inside, p.c(16), p.c(0)));
+        Value inside = p.lt(p.c(turn), copy.left);
+        p.copyPiece(p.bitXor(copy.to, p.c(turn % 8 * 16)), turn * kRowBytes,
+                    source, p.select(inside, p.c(16), p.c(0)));
       };
-      if (step > tileRows)
-        e.ifThen(p.lt(row, p.c(tileRows)), one);
+      if (copy.step > copy.tileRows)
+        e.ifThen(p.lt(copy.row, p.c(copy.tileRows)), one);
       else
         one();
-      source = e.add(source, stride);
+      source = e.add(source, copy.stride);
     }
   };
-  if (across == pieces)
-    copy();
+  if (copy.guarded)
+    e.ifThen(p.lt(copy.piece, p.c(copy.pieces)), all);
   else
-    e.ifThen(p.lt(piece, p.c(pieces)), copy);
+    all();
 }
 
 void AmpereKernel::emitLoadQuery(Value slot) {
   askThread();
   Value words = address(offPending, slot, tileBytes());
-  e.ifThen(p.lt(thread, p.c(tileWords())), [&] {
-    Value word = p.mul(thread, 8);
-    p.storeShared(p.loadShared(e.i64(), p.add(words, word)),
-                  p.add(address(offTile), word));
-  });
   auto wordOf = [&](int64_t word) {
     return p.loadShared(e.i64(), p.add(words, 8 * word));
   };
+  // Where keys and values begin is computed once a tile.
+  Value batch = wordOf(walk::kBatch), kvHead = wordOf(walk::kKvHead);
+  e.ifThen(p.lt(thread, p.c(tileWords())), [&] {
+    Value word = p.mul(thread, 8);
+    Value value = p.loadShared(e.i64(), p.add(words, word));
+    for (size_t s = 0; s < streams.size(); ++s) {
+      int64_t first = layout.stream[s] / 8;
+      Value keyBase = wordOf(first + walk::kKeyBase);
+      for (auto [tensor, at] :
+           {std::pair<Value, int64_t>{streams[s].op.getKey(), walk::kKeyAt},
+            {streams[s].op.getValue(), walk::kValueAt}})
+        value = e.select(
+            p.eq(thread, p.c(int32_t(first + at))),
+            e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})), value);
+    }
+    p.storeShared(value, p.add(address(offTile), word));
+  });
   Value query = fold.getQuery();
   Value row0 = e.add(wordOf(walk::kRow0), wordOf(walk::kQueryBase));
-  Value from =
-      tensorAt(slots, query, {wordOf(walk::kBatch), wordOf(walk::kHead), row0});
-  emitCopy(address(offQuery), rows, shape.keyDim,
-           llvm::alignTo(shape.keyDim, 16), e.asInt(from),
-           e.mul(tensorSlot(slots, query, 7), e.c(2)),
-           p.narrow(wordOf(walk::kRows)));
+  Value from = tensorAt(slots, query, {batch, wordOf(walk::kHead), row0});
+  emitCopy(beginCopy(address(offQuery), rows, shape.keyDim,
+                     llvm::alignTo(shape.keyDim, 16), e.asInt(from),
+                     e.mul(tensorSlot(slots, query, 7), e.c(2)),
+                     p.narrow(wordOf(walk::kRows))));
+}
+
+AmpereKernel::Copy AmpereKernel::beginChunkCopy(Value stage, const Entry &chunk,
+                                                bool isValue) {
+  // Of the chunk's stream.
+  auto of = [&](size_t s) {
+    tile::StreamOp op = streams[s].op;
+    Value tensor = isValue ? op.getValue() : op.getKey();
+    Value rowBytes = e.mul(tensorSlot(slots, tensor, 7), e.c(2));
+    Value first = tileWord(layout.stream[s] / 8 +
+                           (isValue ? walk::kValueAt : walk::kKeyAt));
+    return std::pair<Value, Value>(
+        e.add(first, e.mul(p.wide(chunk.key), rowBytes)), rowBytes);
+  };
+  auto [from, rowBytes] = of(0);
+  for (size_t s = 1; s < streams.size(); ++s) {
+    Value is = p.eq(p.bitAnd(chunk.code, 255), p.c(s));
+    auto [at, bytes] = of(s);
+    from = e.select(is, at, from);
+    rowBytes = e.select(is, bytes, rowBytes);
+  }
+  int64_t dim = isValue ? shape.valueDim : shape.keyDim;
+  Value at = isValue ? address(offValues, stage, valueBytes)
+                     : address(offKeys, stage, keyBytes);
+  return beginCopy(at, keys, dim, isValue ? dim : llvm::alignTo(dim, 16), from,
+                   rowBytes, chunk.n);
 }
 
 void AmpereKernel::emitLoadChunk(Value stage, const Entry &chunk) {
   askThread();
-  Value batch = tileWord(walk::kBatch), head = tileWord(walk::kKvHead);
-  auto load = [&](Value at, bool isValue) {
-    // Of the chunk's stream.
-    auto of = [&](size_t s) {
-      tile::StreamOp op = streams[s].op;
-      Value tensor = isValue ? op.getValue() : op.getKey();
-      Value row = e.add(p.wide(chunk.key),
-                        tileWord(layout.stream[s] / 8 + walk::kKeyBase));
-      return std::pair<Value, Value>(
-          e.asInt(tensorAt(slots, tensor, {batch, head, row})),
-          e.mul(tensorSlot(slots, tensor, 7), e.c(2)));
-    };
-    auto [from, rowBytes] = of(0);
-    for (size_t s = 1; s < streams.size(); ++s) {
-      Value is = p.eq(p.bitAnd(chunk.code, 255), p.c(s));
-      auto [at, bytes] = of(s);
-      from = e.select(is, at, from);
-      rowBytes = e.select(is, bytes, rowBytes);
-    }
-    int64_t dim = isValue ? shape.valueDim : shape.keyDim;
-    emitCopy(at, keys, dim, isValue ? dim : llvm::alignTo(dim, 16), from,
-             rowBytes, chunk.n);
-  };
-  load(address(offKeys, stage, keyBytes), false);
-  load(address(offValues, stage, valueBytes), true);
+  for (bool isValue : {false, true})
+    emitCopy(beginChunkCopy(stage, chunk, isValue));
 }

@@ -40,6 +40,10 @@ inline constexpr int32_t kChunkBytes = 16;
 /// Where in the workspace: whether a row waits for the exact launch.
 inline constexpr int64_t kMarkAt = 64;
 
+/// Binary digits by which a weight may exceed 1: 16-bit weights and f32 sums
+/// are as precise then.
+inline constexpr float kSlack = 8.0f;
+
 /// Which of its two rows element k of an accumulator is in.
 inline int rowOf(size_t k) { return k / 2 % 2; }
 

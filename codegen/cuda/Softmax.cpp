@@ -40,7 +40,9 @@ Values CudaKernel::emitOn(Values s, size_t index, int caseIndex, bool edge) {
   PairPlace place;
   place.b = {tileWord(walk::kDocument)};
   place.j = {key, Value(), 0, keys};
-  place.col = {e.add(key, streamWord(walk::kKeyBase)), Value(), -8, keys};
+  // Scores may be those of the end of a chunk that has not as many keys.
+  place.col = {e.add(key, streamWord(walk::kKeyBase)), Value(),
+               -8 - (keys - 2 * int64_t(s.size())), keys};
   walk::BodyEmitter scalars(e, interface, slots);
   PairBody bodies(e, p, scalars);
   Value scale = p.cf(code.op.getScale().convertToDouble());
@@ -99,7 +101,8 @@ Values CudaKernel::emitLogits(Values s, bool masked) {
     }
   if (!masked)
     return s;
-  Value partial = e.bor(p.lt(p.c(255), chunkCode), p.lt(chunkCount, p.c(keys)));
+  Value partial = e.bor(p.lt(p.c(255), chunkCode),
+                        p.lt(chunkCount, p.c(2 * int32_t(s.size()))));
   return ifChanged(partial, s, [&](Values values) {
     Value whole = p.lt(chunkCode, p.c(256));
     values = ifChanged(whole, values,
@@ -177,10 +180,6 @@ CudaKernel::Weights CudaKernel::emitWeights(ValueRange s, ValueRange top) {
 CudaKernel::Weights CudaKernel::emitSoftmax(ValueRange s, ValueRange top) {
   return emitWeights(s, emitRowTop(emitThreadTop(s), top));
 }
-
-/// Binary digits by which a weight may exceed 1: 16-bit weights and f32 sums
-/// are as precise then.
-static constexpr float kSlack = 8.0f;
 
 CudaKernel::Weights CudaKernel::emitLazySoftmax(ValueRange s, ValueRange top) {
   Values own = emitThreadTop(s);

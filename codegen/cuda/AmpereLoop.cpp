@@ -1,0 +1,242 @@
+//===- AmpereLoop.cpp - the loop over entries and chunks ------------------===//
+//
+// Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A long chunk is folded in two parts. What is not asked of the tensor cores in
+// between is put between products that do not need it:
+//
+//   S0 = Q K0^T;  S1 = Q K1^T, weights of S0;  rescale
+//   O += P0 V0, weights of S1;  rescale;  O += P1 V1
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cuda/AmpereKernel.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace filigree;
+using namespace filigree::cuda;
+
+void AmpereKernel::selectSlab(int32_t m) {
+  rowInTile = p.add(p.add(p.mul(warp, 16 * slabs), p.shr(lane, 2)), 16 * m);
+}
+
+/// Of each slab: sums, maxima, sums of weights.
+Values AmpereKernel::emitInitialSums() {
+  Values sums;
+  for (int32_t m = 0; m < slabs; ++m) {
+    sums.append(shape.valueDim / 2, p.cf(0.0f));
+    sums.append(2, p.cf(-std::numeric_limits<float>::infinity()));
+    sums.append(2, p.cf(0.0f));
+  }
+  return sums;
+}
+
+/// `state`: sums, then the entry's index. Returns the same behind the last run.
+Values AmpereKernel::emitRun(ValueRange state) {
+  size_t oCount = shape.valueDim / 2, slabCount = oCount + 4;
+  size_t sumCount = slabs * slabCount;
+  auto least = [&](Value a, Value x) -> Value {
+    return arith::MinSIOp::create(builder, e.loc, a, x);
+  };
+  // The chunk at hand: its first key, the entry's index and, above it, the
+  // stage; whether it is of a run, and a full one.
+  enum { kKey, kPlace, kRun, kFull };
+  struct Chunk {
+    Entry entry; ///< the keys of its run from there on
+    Value index, stage;
+  };
+  auto chunkOf = [&](ValueRange at) -> Chunk {
+    Value index = p.bitAnd(at[kPlace], kStageBit - 1);
+    Entry entry = readEntry(index);
+    Value past = p.sub(at[kKey], entry.key);
+    return {{at[kKey], p.sub(entry.n, past), entry.code},
+            index,
+            p.shr(at[kPlace], llvm::Log2_32(kStageBit))};
+  };
+  // More of the run, or the next entry.
+  auto nextOf = [&](const Chunk &chunk) -> Chunk {
+    const Entry &run = chunk.entry;
+    Value goesOn = p.lt(p.c(keys), run.n);
+    Value index = p.add(chunk.index, 1);
+    Entry entry = readEntry(index);
+    return {{p.select(goesOn, p.add(run.key, keys), entry.key),
+             p.select(goesOn, p.add(run.n, -keys), entry.n),
+             p.select(goesOn, run.code, entry.code)},
+            p.select(goesOn, chunk.index, index),
+            p.bitXor(chunk.stage, p.c(stages - 1))};
+  };
+  auto stateOf = [&](const Chunk &chunk) -> Values {
+    Value code = chunk.entry.code;
+    Value plain = arith::CmpIOp::create(
+        builder, e.loc, arith::CmpIPredicate::ult, code, p.c(256));
+    return {chunk.entry.key, p.add(chunk.index, p.mul(chunk.stage, kStageBit)),
+            p.lt(p.c(-1), code),
+            e.band(p.lt(p.c(keys - 1), chunk.entry.n), plain)};
+  };
+  auto load = [&](Value stage, const Entry &left) {
+    emitLoadChunk(stage, {left.key, least(left.n, p.c(keys)), left.code});
+  };
+  Values init(state.take_front(sumCount));
+  shared = sharedBase;
+  Entry run = readEntry(state[sumCount]);
+  if (stages > 1)
+    load(p.c(0), run);
+  llvm::append_range(init, stateOf({run, state[sumCount], p.c(0)}));
+
+  // One more chunk; `masked`: it may need a mask.
+  auto foldChunk = [&](ValueRange at, bool masked) -> Values {
+    ValueRange words = at.drop_front(sumCount);
+    askThread();
+    if (stages == 1) {
+      p.syncBlock();
+      load(p.c(0), chunkOf(words).entry);
+    }
+    // Where the next chunk is, is found out before this one is waited for.
+    Chunk chunk = chunkOf(words), following = nextOf(chunk);
+    Value stage = chunk.stage;
+    SmallVector<Copy> copies;
+    if (stages > 1) {
+      const Entry &left = following.entry;
+      // What is no run has no keys: zeros, that nobody reads.
+      Value n =
+          p.select(p.lt(p.c(-1), left.code), least(left.n, p.c(keys)), p.c(0));
+      for (bool isValue : {false, true})
+        copies.push_back(
+            beginChunkCopy(following.stage, {left.key, n, left.code}, isValue));
+    }
+    p.waitCopies();
+    p.syncBlock();
+    for (Copy &copy : copies)
+      emitCopy(copy);
+    Value count = least(chunk.entry.n, p.c(keys));
+    chunkCode = chunk.entry.code;
+    SmallVector<Slab, 0> slab(slabs);
+    for (int32_t m = 0; m < slabs; ++m) {
+      ValueRange from = at.slice(m * slabCount, slabCount);
+      slab[m].o = Values(from.take_front(oCount));
+      slab[m].top = Values(from.slice(oCount, 2));
+      slab[m].total = Values(from.take_back(2));
+    }
+    SmallVector<Weighed, 0> weighed;
+    Steps steps;
+    auto score = [&](int32_t part) {
+      SmallVector<Values> scores = emitScores(stage, part, steps);
+      steps.finish();
+      chunkKey = p.add(chunk.entry.key, part * partKeys);
+      chunkCount = p.add(count, -part * partKeys);
+      for (int32_t m = 0; m < slabs; ++m) {
+        selectSlab(m);
+        slab[m].scores = emitLogits(scores[m], masked);
+      }
+    };
+    auto weigh = [&] {
+      weighed.assign(slabs, Weighed());
+      steps = Steps();
+      for (int32_t m = 0; m < slabs; ++m)
+        addWeights(slab[m], weighed[m], steps);
+    };
+    auto multiply = [&](int32_t part) {
+      SmallVector<Values> weights;
+      for (Weighed &of : weighed)
+        weights.push_back(of.weights);
+      if (part + 1 < parts)
+        weigh();
+      emitProduct(slab, weights, stage, part, steps);
+      steps.finish();
+    };
+    score(0);
+    weigh();
+    if (parts > 1)
+      score(1);
+    steps.finish();
+    emitRescale(slab, weighed);
+    for (int32_t part = 0; part < parts; ++part) {
+      multiply(part);
+      if (part + 1 < parts)
+        emitRescale(slab, weighed);
+    }
+    Values next;
+    for (Slab &of : slab)
+      for (Values *values : {&of.o, &of.top, &of.total})
+        llvm::append_range(next, *values);
+    // Read once more: it need not be kept.
+    llvm::append_range(next, stateOf(nextOf(chunkOf(words))));
+    return next;
+  };
+  auto isRun = [&](ValueRange at) { return at[sumCount + kRun]; };
+  auto isFull = [&](ValueRange at) { return at[sumCount + kFull]; };
+  // Full chunks have a loop without a mask to themselves.
+  Values folded = e.whileLoop(init, isRun, [&](ValueRange at) -> Values {
+    Values rest = e.whileLoop(at, isFull, [&](ValueRange inner) {
+      return foldChunk(inner, /*masked=*/false);
+    });
+    return ifChanged(isRun(rest), rest, [&](Values last) {
+      return foldChunk(last, /*masked=*/true);
+    });
+  });
+  ValueRange done = folded;
+  Values after(done.take_front(sumCount));
+  after.push_back(p.bitAnd(done[sumCount + kPlace], kStageBit - 1));
+  return after;
+}
+
+void AmpereKernel::emitLoop() {
+  size_t oCount = shape.valueDim / 2, slabCount = oCount + 4;
+  Values state = emitInitialSums();
+  state.push_back(p.c(0));
+  SmallVector<Type> carried(ValueRange(state).getTypes());
+  SmallVector<Location> locs(carried.size(), e.loc);
+  auto loop = scf::WhileOp::create(builder, e.loc, carried, state);
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = builder.createBlock(&loop.getBefore(), {}, carried, locs);
+  shared = sharedBase;
+  Value code = readEntry(block->getArguments().back()).code;
+  Value goesOn = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
+                                       code, p.c(kQuit));
+  scf::ConditionOp::create(builder, e.loc, goesOn, block->getArguments());
+
+  block = builder.createBlock(&loop.getAfter(), {}, carried, locs);
+  Values at(block->getArguments());
+  Value index = at.back();
+  Entry entry = readEntry(index);
+  auto is = [&](int32_t kind) { return p.eq(entry.code, p.c(kind)); };
+  e.ifThen(is(kMore), [&] {
+    p.waitCopies(); // of what is no run
+    p.syncBlock();
+    askThread();
+    e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkMore(); });
+    p.syncBlock();
+  });
+  e.ifThen(is(kEnd), [&] {
+    p.waitCopies(); // of a tile without keys
+    p.syncBlock();
+    askThread();
+    for (int32_t m = 0; m < slabs; ++m) {
+      ValueRange slab = ValueRange(at).slice(m * slabCount, slabCount);
+      selectSlab(m);
+      State result;
+      llvm::append_range(result.o, slab.take_front(oCount));
+      llvm::append_range(result.m, slab.slice(oCount, 2));
+      llvm::append_range(result.l, slab.take_back(2));
+      emitEpilogue(result);
+    }
+  });
+  Values next = at;
+  shared = sharedBase;
+  next.back() = p.select(is(kMore), p.c(0), p.add(index, 1));
+  next = ifChanged(is(kBegin), next, [&](Values values) {
+    p.syncBlock();
+    emitLoadQuery(entry.key);
+    // The words are read before the first chunk is waited for.
+    p.syncBlock();
+    Values fresh = emitInitialSums();
+    fresh.push_back(values.back());
+    return fresh;
+  });
+  next = ifChanged(p.lt(p.c(-1), entry.code), next, [&](Values values) {
+    values.back() = index;
+    return emitRun(values);
+  });
+  scf::YieldOp::create(builder, e.loc, next);
+}
