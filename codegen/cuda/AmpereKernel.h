@@ -144,7 +144,7 @@ private:
   int32_t slabs;                ///< of 16 rows that a warp computes
   int32_t parts, partKeys;      ///< of a chunk, folded one after the other
   int32_t keyBytes, valueBytes; ///< of a stage
-  int32_t offKeys, offValues, offFill, offTile;
+  int32_t offKeys, offValues, offFill;
   /// Words (i32) of the walk between two fills.
   enum {
     kPosted,  ///< posts of the tile so far

@@ -122,7 +122,7 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
     builder.setInsertionPointToStart(some.elseBlock());
     release(keyEmpty(), first.index);
     if (ownOutput())
-      release(barrier(kQueryEmpty), p.c(0));
+      p.barrierArrive(address(barrier(kQueryEmpty)));
     Values none(oCount, p.cf(0.0f));
     Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
     none.append({minusInf, minusInf, p.cf(0.0f), p.cf(0.0f)});
@@ -223,7 +223,7 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
     Value valuesUsed = done[oCount + pCount + 5];
     release(keyEmpty(), stageOf(keysUsed).index);
     if (ownOutput())
-      release(barrier(kQueryEmpty), p.c(0));
+      p.barrierArrive(address(barrier(kQueryEmpty)));
     Stage v = stageOf(valuesUsed);
     p.barrierWait(address(valueFull(), v.index, 8), v.parity);
     Values both(done.take_front(oCount + pCount));
@@ -251,6 +251,6 @@ Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
     emitResult(state);
   }
   if (!ownOutput())
-    release(barrier(kQueryEmpty), p.c(0));
+    p.barrierArrive(address(barrier(kQueryEmpty)));
   return {result[oCount + 4], result[oCount + 5]};
 }

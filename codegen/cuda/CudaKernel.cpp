@@ -79,6 +79,7 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
     return offset;
   };
   offWalk = take(layout.bytes);
+  offTile = take(2 * tileBytes());
   offPending = take(kEntries * tileBytes());
   at = llvm::alignTo(at, 16);
   offEntries = take(kEntries * 16);

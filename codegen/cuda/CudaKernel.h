@@ -208,16 +208,17 @@ protected:
 
   // Bytes into dynamic shared memory.
   int32_t offQuery = 0, offOutput = 0; ///< the same place, or its own
-  int32_t offWalk, offPending, offEntries, offPosted, offVotes;
+  int32_t offWalk, offTile, offPending, offEntries, offPosted, offVotes;
   int32_t sharedBytes;
   /// Entries between the walker and the loads, and their barriers.
   static constexpr int32_t kEntries = 8;
-  /// Words of as many tiles, where the walker writes them and all others read
-  /// them. A tile has two entries or more, so those who load have loaded Q of
-  /// tile w - 5 when it begins w; then tile w - 6 has its scores, and what came
-  /// before is stored.
+  /// Words of a tile that entry `index` begins, and of two tiles: while one is
+  /// stored the next begins.
+  Value pendingWordsAt(Value index) {
+    return address(offPending, index, tileBytes());
+  }
   Value tileWordsAt(Value pass) {
-    return address(offPending, p.bitAnd(pass, kEntries - 1), tileBytes());
+    return address(offTile, p.bitAnd(pass, 1), tileBytes());
   }
   int32_t offEntryFull, offEntryEmpty;
   /// Words of a tile that others see: the frame and the streams'.

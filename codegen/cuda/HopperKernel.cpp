@@ -79,7 +79,8 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
 void HopperKernel::emitBarrierInit() {
   int32_t warps = 4 * warpgroups;
   p.barrierInit(address(barrier(kQueryFull)), 1);
-  p.barrierInit(address(barrier(kQueryEmpty)), warps);
+  // Every lane has read the words of the tile.
+  p.barrierInit(address(barrier(kQueryEmpty)), 32 * warps);
   for (int32_t s = 0; s < stages; ++s) {
     p.barrierInit(address(keyFull() + 8 * s), 1);
     p.barrierInit(address(keyEmpty() + 8 * s), warps);

@@ -65,8 +65,11 @@ private:
   struct Entry {
     Value row, n, code, key;
     Value pages; ///< keys in pages: where those of its boxes are
+    Value index; ///< of its place in the ring
   };
-  /// state = body(entry, state) for each until quit.
+  /// A place in the ring of entries is not read any more.
+  void give(Value entry);
+  /// state = body(entry, state) for each until quit; the body gives them back.
   Values forEntries(Values state,
                     llvm::function_ref<Values(const Entry &, ValueRange)> body);
   /// Of the stream in a code, the map `first` + `step` times its number.

@@ -14,13 +14,14 @@
 //                     first: Q
 //              end:   wait kEmpty; chunk words = end; kFull
 //                     no chunk before: Q
-//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; qFull
+//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; words
+//            of the tile; qFull
 //   values:  until quit, for each chunk: wait vEmpty; V -> smem, vFull
 //
 // Q has one place, free when the tile before has its last scores; the first
-// keys of a tile need not wait for that. The words of a tile stay where the
-// walker wrote them.
-// Copies of keys in pages: PageLoads.cpp.
+// keys of a tile need not wait for that. The tile's words are copied meanwhile,
+// from the ring of entries to where those who compute read them. Copies of keys
+// in pages: PageLoads.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -103,19 +104,18 @@ Values HopperKernel::forEntries(
       &loop.getAfter(), {}, SmallVector<Type>(forward.size(), e.i32()), locs);
   ValueRange args = after->getArguments(), entry = args.take_back(4);
   at = CudaKernel::stageOf(args[0], kEntries);
-  auto taken = [&] { p.barrierArrive(address(offEntryEmpty, at.index, 8)); };
   Value pages;
   if (isPaged())
     pages = address(offPages, at.index, 4 * boxes());
-  else
-    taken();
-  Values next = body({entry[0], entry[1], entry[2], entry[3], pages},
+  Values next = body({entry[0], entry[1], entry[2], entry[3], pages, at.index},
                      args.drop_front().drop_back(4));
-  if (isPaged())
-    taken();
   next.insert(next.begin(), p.add(args[0], 1));
   scf::YieldOp::create(builder, e.loc, next);
   return Values(loop.getResults().drop_front().drop_back(4));
+}
+
+void HopperKernel::give(Value entry) {
+  p.barrierArrive(address(offEntryEmpty, entry, 8));
 }
 
 void HopperKernel::emitKeyLoader() {
@@ -124,7 +124,7 @@ void HopperKernel::emitKeyLoader() {
     kChunk, // and ends
     kHead,
     kBatch,
-    kBegun, // 1: a tile has begun whose Q is not loaded
+    kBegun, // the entry that began a tile whose Q is not loaded, or -1
     kCounts
   };
   Value zero = p.c(0);
@@ -133,12 +133,12 @@ void HopperKernel::emitKeyLoader() {
                   p.bitXor(p.bitAnd(pass, 1), p.c(1)));
   };
   Value queryFull = address(barrier(kQueryFull));
-  auto begin = [&](const Entry &, ValueRange state) -> Values {
-    Value tile = tileWordsAt(state[kPass]);
+  auto begin = [&](const Entry &entry, ValueRange state) -> Values {
+    Value tile = pendingWordsAt(entry.index);
     Values next(state);
     next[kHead] = wordOf(tile, walk::kKvHead);
     next[kBatch] = wordOf(tile, walk::kBatch);
-    next[kBegun] = p.c(1);
+    next[kBegun] = entry.index;
     Value row =
         p.add(wordOf(tile, walk::kRow0), wordOf(tile, walk::kQueryBase));
     for (int32_t k = 0; k < keyChunks; ++k)
@@ -147,6 +147,8 @@ void HopperKernel::emitKeyLoader() {
     return next;
   };
   auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
+    if (!isPaged())
+      give(entry.index);
     Stage k = stageOf(state[kChunk]);
     waitEmpty(keyEmpty(), k);
     Value full = address(keyFull(), k.index, 8);
@@ -165,40 +167,52 @@ void HopperKernel::emitKeyLoader() {
     p.storeShared(p.join({entry.key, entry.n, entry.code, zero}),
                   address(offChunk, k.index, kChunkBytes));
     p.barrierArrive(full);
-    Value begun = p.eq(state[kBegun], p.c(1));
+    if (isPaged())
+      give(entry.index);
+    Value begun = p.lt(p.c(-1), state[kBegun]);
     e.ifThen(begun, [&] {
       waitQuery(state[kPass]);
-      Value tile = tileWordsAt(state[kPass]);
+      Value tile = pendingWordsAt(state[kBegun]);
       emitLoadQuery(queryFull,
                     [&](int64_t number) { return wordOf(tile, number); });
+      Value words = tileWordsAt(state[kPass]);
+      for (int64_t k = 0; k < tileWords(); ++k)
+        p.storeShared(p.loadShared(e.i64(), p.add(tile, int32_t(8 * k))),
+                      p.add(words, int32_t(8 * k)));
       p.barrierArrive(queryFull);
+      give(state[kBegun]);
     });
     Values next(state);
-    next[kPass] =
-        arith::AddIOp::create(builder, e.loc, state[kPass], state[kBegun]);
+    next[kPass] = arith::AddIOp::create(builder, e.loc, state[kPass],
+                                        p.select(begun, p.c(1), zero));
     next[kChunk] = p.add(state[kChunk], 1);
-    next[kBegun] = zero;
+    next[kBegun] = p.c(-1);
     return next;
   };
-  Values last = forEntries(
-      Values(kCounts, zero), [&](const Entry &entry, ValueRange state) {
-        return ifElse(
-            p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
-            [&] { return chunk(entry, state); });
-      });
+  Values init(kCounts, zero);
+  init[kBegun] = p.c(-1);
+  Values last = forEntries(init, [&](const Entry &entry, ValueRange state) {
+    return ifElse(
+        p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
+        [&] { return chunk(entry, state); });
+  });
   waitQuery(last[kPass]);
   p.storeShared(e.c(-1), tileWordsAt(last[kPass]));
   p.barrierArrive(queryFull);
 }
 
 void HopperKernel::emitValueLoader() {
-  enum { kPass, kChunk, kHead, kBatch, kCounts };
-  auto begin = [&](ValueRange state) -> Values {
-    Value tile = tileWordsAt(state[kPass]);
-    return {p.add(state[kPass], 1), state[kChunk], wordOf(tile, walk::kKvHead),
-            wordOf(tile, walk::kBatch)};
+  enum { kChunk, kHead, kBatch, kCounts };
+  auto begin = [&](const Entry &entry, ValueRange state) -> Values {
+    Value tile = pendingWordsAt(entry.index);
+    Values next = {state[kChunk], wordOf(tile, walk::kKvHead),
+                   wordOf(tile, walk::kBatch)};
+    give(entry.index);
+    return next;
   };
   auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
+    if (!isPaged())
+      give(entry.index);
     Stage v = stageOf(state[kChunk]);
     waitEmpty(valueEmpty(), v);
     Value full = address(valueFull(), v.index, 8);
@@ -214,17 +228,24 @@ void HopperKernel::emitValueLoader() {
       emitLoad(full, at, keys, valueChunks, map, entry.row, state[kHead],
                state[kBatch]);
     }
+    if (isPaged())
+      give(entry.index);
     Values next(state);
     next[kChunk] = p.add(state[kChunk], 1);
     return next;
   };
-  forEntries(
-      Values(kCounts, p.c(0)), [&](const Entry &entry, ValueRange state) {
-        return ifElse(
-            p.eq(entry.code, p.c(kBegin)), [&] { return begin(state); },
-            [&] {
-              return ifChanged(p.lt(p.c(-1), entry.code), Values(state),
-                               [&](Values at) { return chunk(entry, at); });
-            });
-      });
+  auto end = [&](const Entry &entry, ValueRange state) -> Values {
+    give(entry.index);
+    return Values(state);
+  };
+  forEntries(Values(kCounts, p.c(0)), [&](const Entry &entry,
+                                          ValueRange state) {
+    return ifElse(
+        p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
+        [&] {
+          return ifElse(
+              p.eq(entry.code, p.c(kEnd)), [&] { return end(entry, state); },
+              [&] { return chunk(entry, state); });
+        });
+  });
 }

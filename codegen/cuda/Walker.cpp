@@ -36,9 +36,7 @@ func::FuncOp CudaKernel::emitPost() {
           p.storeShared(args[1 + k],
                         p.add(address(offEntries, at.index, 16), 4 * k));
         e.ifThen(p.eq(args[3], p.c(kBegin)), [&] {
-          Value pass = p.loadShared(e.i32(), address(offPosted + 4));
-          p.storeShared(p.add(pass, 1), address(offPosted + 4));
-          Value words = tileWordsAt(pass);
+          Value words = pendingWordsAt(at.index);
           for (int64_t k = 0; k < tileWords(); ++k)
             p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
         });
@@ -96,7 +94,6 @@ void CudaKernel::emitWalker() {
           builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
           address(offWalk)));
   p.storeShared(p.c(0), address(offPosted));
-  p.storeShared(p.c(0), address(offPosted + 4));
   emitFrameInit(scratch);
   // Every tile has as many splits.
   if (few) {
