@@ -214,9 +214,11 @@ TEST_F(Artifact, whatTheRuntimeRefuses) {
   fil_library *library = nullptr;
   fil_error error = FIL_ERROR_INIT;
   EXPECT_EQ(fil_open(path.c_str(), &library, &error), FIL_BAD_ARTIFACT);
-  EXPECT_STREQ(error.message,
-               "expected cuda codes of kernel `dummy` variant `d64_bf16` with "
-               "ascending arch, but found 80 after 90");
+  std::string expected =
+      "expected cuda codes of kernel `dummy` variant `d64_bf16` with ascending "
+      "arch, but found 80 after 90 (in `" +
+      path.str().str() + "`)";
+  EXPECT_EQ(error.message, expected);
 }
 
 } // namespace
