@@ -131,7 +131,7 @@ static ObjectBytes hostObject(ModuleOp host,
   llvm::LLVMContext context;
   auto machine = cpu::targetMachineFor(target);
   SmallVector<std::string> names = {entries.workspaceBytes};
-  for (const cuda::LaunchEntry &launch : entries.launches)
+  for (const CudaLaunch &launch : entries.launches)
     names.push_back(launch.units);
   auto module = cpu::translate(host, target, names, *machine, context);
   return module ? ObjectBytes(cpu::emitObject(*module, *machine))
@@ -158,18 +158,7 @@ static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
   if (!target.exact)
     code.ptx = ptx.str();
   code.workspaceBytes = entries.workspaceBytes;
-  for (const cuda::LaunchEntry &entry : entries.launches) {
-    CudaLaunch launch;
-    launch.function = entry.function;
-    launch.units = entry.units;
-    launch.threads = entry.threads;
-    launch.sharedBytes = entry.sharedBytes;
-    launch.ctasPerSm = entry.ctasPerMultiprocessor;
-    launch.persistent = entry.persistent;
-    launch.zeroed = entry.zeroed;
-    launch.tensorMaps = entry.maps;
-    code.launches.push_back(launch);
-  }
+  code.launches = entries.launches;
   result.kernel.cuda.push_back(code);
   return success();
 }

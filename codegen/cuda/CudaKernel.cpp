@@ -189,7 +189,7 @@ Values CudaKernel::ifElse(Value cond, llvm::function_ref<Values()> then,
   return Values(op.getResults());
 }
 
-LaunchEntry CudaKernel::emitDevice() {
+CudaLaunch CudaKernel::emitDevice() {
   maps = tensorMaps();
   emitRangeHelpers();
   post = emitPost();
@@ -206,17 +206,17 @@ LaunchEntry CudaKernel::emitDevice() {
   }
   pass = emitWalkPass();
 
-  LaunchEntry entries;
-  entries.function = named("kernel");
-  entries.threads = threads();
-  entries.sharedBytes = sharedBytes;
-  entries.ctasPerMultiprocessor = ctasPerMultiprocessor();
-  entries.persistent = true;
-  entries.zeroed = drawsUnits();
-  entries.maps = maps;
-  entries.units = named("units");
+  CudaLaunch launch;
+  launch.function = named("kernel");
+  launch.threads = threads();
+  launch.sharedBytes = sharedBytes;
+  launch.ctasPerSm = ctasPerMultiprocessor();
+  launch.persistent = true;
+  launch.zeroed = drawsUnits();
+  launch.tensorMaps = maps;
+  launch.units = named("units");
 
-  LLVM::LLVMFuncOp function = declareKernel(entries.function);
+  LLVM::LLVMFuncOp function = declareKernel(launch.function);
   Block *body = function.addEntryBlock(builder);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(body);
@@ -241,7 +241,7 @@ LaunchEntry CudaKernel::emitDevice() {
   lane = p.bitAnd(thread, 31);
   emitRoles(thread, warpOfBlock);
   LLVM::ReturnOp::create(builder, e.loc, ValueRange());
-  return entries;
+  return launch;
 }
 
 func::FuncOp CudaKernel::emitUnits(StringRef name, func::FuncOp others) {

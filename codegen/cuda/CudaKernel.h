@@ -63,7 +63,7 @@ public:
   /// what is no number may reach a row that it should not: ExactKernel.h.
   bool hasExactLaunch();
   /// The kernel and its helpers, for the device.
-  LaunchEntry emitDevice();
+  CudaLaunch emitDevice();
   // The functions that the runtime calls, for the host.
   /// Units of this launch: none where `others`, null or a function of the same
   /// arguments, has some.

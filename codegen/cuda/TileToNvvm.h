@@ -11,25 +11,16 @@
 #ifndef FILIGREE_CODEGEN_CUDA_TILETONVVM_H
 #define FILIGREE_CODEGEN_CUDA_TILETONVVM_H
 
-#include "codegen/KernelInterface.h"
+#include "codegen/Artifact.h"
 #include "codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace filigree::cuda {
 
-/// Names and numbers of one launch: fil_abi_launch.
-struct LaunchEntry {
-  std::string function; ///< in the image
-  std::string units;    ///< on the host
-  uint32_t threads, sharedBytes, ctasPerMultiprocessor;
-  bool persistent, zeroed;
-  llvm::SmallVector<fil_abi_tensor_map> maps;
-};
-
 /// Of a run, one launch has units, that of many queries or that of few, and the
 /// one behind them, if there is one: for rows that need exact sums.
 struct CudaEntryPoints {
-  llvm::SmallVector<LaunchEntry> launches;
+  llvm::SmallVector<CudaLaunch> launches;
   std::string workspaceBytes; ///< on the host
 };
 
