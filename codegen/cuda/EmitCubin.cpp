@@ -58,6 +58,11 @@ FailureOr<std::string> cuda::emitPtx(ModuleOp module,
   auto machine = machineFor(target);
   if (!machine)
     return module.emitError("expected an LLVM with the NVPTX back end");
+  // Translation aligns loads and stores by it.
+  module->setAttr(
+      LLVM::LLVMDialect::getDataLayoutAttrName(),
+      StringAttr::get(module.getContext(),
+                      machine->createDataLayout().getStringRepresentation()));
   llvm::LLVMContext context;
   auto code = translateModuleToLLVMIR(module, context, "filigree");
   if (!code)
