@@ -6,7 +6,8 @@
 // Thread 0 walks a tile while the others wait, and writes down what is posted:
 // where tiles begin and end, and runs of keys. What has no room is left out;
 // when the entries are used up the same tile is walked once more, from its
-// first post on, and what was written down before is passed over.
+// first post on, and what was written down before is passed over. The next tile
+// is drawn before the end of the last one is stored.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/AmpereKernel.h"
@@ -25,8 +26,7 @@ AmpereKernel::Entry AmpereKernel::readEntry(Value index) {
   return {word(0), word(1), word(2)};
 }
 
-void AmpereKernel::emitAppend(Value key, Value n, Value code) {
-  Value count = fillWord(kCount);
+void AmpereKernel::emitAppend(Value count, Value key, Value n, Value code) {
   setFillWord(kCount, p.add(count, 1));
   Value at = address(offEntries, count, 16);
   p.storeShared(key, at);
@@ -65,12 +65,20 @@ func::FuncOp AmpereKernel::emitPost() {
             e.ifThen(
                 room,
                 [&] {
-                  emitAppend(p.select(begins, begun, key), n, code);
+                  emitAppend(count, p.select(begins, begun, key), n, code);
                   e.ifThen(begins, [&] {
                     setFillWord(kBegun, p.add(begun, 1));
                     Value words = address(offPending, begun, tileBytes());
-                    for (int64_t k = 0; k < tileWords(); ++k)
-                      p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+                    // Some at once: one would wait for the other's latency.
+                    const int64_t group = 8;
+                    for (int64_t k = 0; k < tileWords(); k += group) {
+                      Values some;
+                      for (int64_t x = k; x < std::min(k + group, tileWords());
+                           ++x)
+                        some.push_back(e.loadI64(scratch, x));
+                      for (auto [x, word] : llvm::enumerate(some))
+                        p.storeShared(word, p.add(words, int32_t(8 * (k + x))));
+                    }
                   });
                 },
                 [&] {
@@ -100,18 +108,15 @@ Value AmpereKernel::emitScratch() {
 
 void AmpereKernel::emitWalkInit() {
   emitFrameInit(emitScratch());
-  for (int32_t word : {kStopped, kFirst, kCount, kTile})
-    setFillWord(word, p.c(0));
-  emitAppend(p.c(0), p.c(0), p.c(kMore));
+  setFillWord(kStopped, p.c(0));
+  setFillWord(kTile, p.narrow(emitDraw()));
+  emitAppend(p.c(0), p.c(0), p.c(0), p.c(kMore));
 }
 
 void AmpereKernel::emitWalkMore() {
   Value scratch = emitScratch();
-  Value goesOn = p.eq(fillWord(kStopped), p.c(1));
-  e.ifThen(e.bnot(goesOn), [&] {
-    setFillWord(kTile, p.narrow(emitDraw()));
-    setFillWord(kFirst, p.c(0));
-  });
+  e.ifThen(p.eq(fillWord(kStopped), p.c(0)),
+           [&] { setFillWord(kFirst, p.c(0)); });
   for (int32_t word : {kPosted, kCount, kBegun, kStopped})
     setFillWord(word, p.c(0));
   Value tile = arith::ExtUIOp::create(builder, e.loc, e.i64(), fillWord(kTile));
@@ -119,7 +124,7 @@ void AmpereKernel::emitWalkMore() {
       e.lt(tile, units),
       [&] {
         emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
-        emitAppend(p.c(0), p.c(0), p.c(kMore));
+        emitAppend(fillWord(kCount), p.c(0), p.c(0), p.c(kMore));
       },
-      [&] { emitAppend(p.c(0), p.c(0), p.c(kQuit)); });
+      [&] { emitAppend(p.c(0), p.c(0), p.c(0), p.c(kQuit)); });
 }

@@ -46,6 +46,10 @@ void AmpereKernel::layOutShared() {
   sharedBytes = at;
 }
 
+Value AmpereKernel::tilesAtOnce() {
+  return hasExactLaunch() ? p.wide(p.special("nctaid.x")) : Value();
+}
+
 void AmpereKernel::askThread() {
   thread = p.ptx("mov.u32 $0, %tid.x;", {e.i32()}, {}, {})[0];
   lane = p.bitAnd(thread, 31);

@@ -27,6 +27,7 @@
 //              if a maximum is far above m: m; O, l *= alpha
 //              P = exp2; O += P V_i                       (AmpereSoftmax.cpp)
 //     end:   wait for own copies; sync
+//            thread 0: draw the next tile
 //            l; log-sum-exp; O / l -> smem of Q -> memory
 //
 // The sync of chunk i says two things: everybody's copies of its tiles are
@@ -51,6 +52,8 @@ private:
   // AmpereKernel.cpp
   int32_t threads() const override { return 32 * kWarps; }
   bool foldsWholeRuns() const override { return true; }
+  /// Tiles differ in length where keys are kept out, and else not.
+  Value tilesAtOnce() override;
   void layOutShared();
   void emitBarrierInit() override {}
   void emitRoles(Value thread, Value warpOfBlock) override;
@@ -62,7 +65,8 @@ private:
 
   // AmpereEntries.cpp
   mlir::func::FuncOp emitPost() override;
-  void emitAppend(Value key, Value n, Value code);
+  /// As entry number `count`.
+  void emitAppend(Value count, Value key, Value n, Value code);
   /// What thread 0 does before all else, and when entries are used up.
   void emitWalkInit();
   void emitWalkMore();
@@ -152,7 +156,7 @@ private:
     kCount,   ///< entries
     kBegun,   ///< entries that begin a tile
     kStopped, ///< no room since post kFirst
-    kTile,    ///< number of the tile at hand
+    kTile,    ///< number of the tile at hand, or of the next one
     kFillWords
   };
   Value fillWord(int32_t word) {

@@ -160,8 +160,9 @@ Values AmpereKernel::emitRun(ValueRange state) {
     for (Slab &of : slab)
       for (Values *values : {&of.o, &of.top, &of.total})
         llvm::append_range(next, *values);
-    // Read once more: it need not be kept.
-    llvm::append_range(next, stateOf(nextOf(chunkOf(words))));
+    // Found out once more: it need not be kept.
+    Values anew = {p.here(words[kKey]), p.here(words[kPlace])};
+    llvm::append_range(next, stateOf(nextOf(chunkOf(anew))));
     return next;
   };
   auto isRun = [&](ValueRange at) { return at[sumCount + kRun]; };
@@ -212,6 +213,12 @@ void AmpereKernel::emitLoop() {
     p.waitCopies(); // of a tile without keys
     p.syncBlock();
     askThread();
+    Value draws = e.band(p.eq(readEntry(p.add(index, 1)).code, p.c(kMore)),
+                         p.eq(fillWord(kStopped), p.c(0)));
+    draws = e.band(draws, p.eq(thread, p.c(0)));
+    Value drawn = ifChanged(draws, {p.c(0)}, [&](Values) -> Values {
+      return {p.narrow(emitDraw())};
+    })[0];
     for (int32_t m = 0; m < slabs; ++m) {
       ValueRange slab = ValueRange(at).slice(m * slabCount, slabCount);
       selectSlab(m);
@@ -221,6 +228,7 @@ void AmpereKernel::emitLoop() {
       llvm::append_range(result.l, slab.take_back(2));
       emitEpilogue(result);
     }
+    e.ifThen(draws, [&] { setFillWord(kTile, drawn); });
   });
   Values next = at;
   shared = sharedBase;

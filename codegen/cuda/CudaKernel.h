@@ -87,6 +87,8 @@ protected:
   /// What a run of keys [key, key + n) becomes, and a tile.
   virtual mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   virtual mlir::func::FuncOp emitWalkPass();
+  bool splitsKeys() const override { return few; }
+  bool readsKeys() const override { return false; }
   /// Whether units are drawn from a counter in the workspace.
   virtual bool drawsUnits() const { return true; }
   /// What all threads do before the roles begin.

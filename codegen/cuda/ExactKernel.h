@@ -47,6 +47,7 @@ private:
   bool drawsUnits() const override { return false; }
   bool foldsWholeRuns() const override { return true; }
   bool loadsPages() const override { return true; }
+  bool readsKeys() const override { return true; }
   void emitBarrierInit() override {}
   void emitLastQueryRead() override {}
   mlir::func::FuncOp emitPost() override { return {}; }

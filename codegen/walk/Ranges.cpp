@@ -234,8 +234,11 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
       {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0];
-        Value lo = e.max(args[1], stream(scratch, s, kClipLo));
-        Value hi = e.min(args[2], stream(scratch, s, kClipHi));
+        Value lo = args[1], hi = args[2];
+        if (splitsKeys()) {
+          lo = e.max(lo, stream(scratch, s, kClipLo));
+          hi = e.min(hi, stream(scratch, s, kClipHi));
+        }
         bool gathers = streams[s].op.getGather();
         // `exists` is null where keys are not in pages.
         auto chunks = [&](Value from, Value to, int64_t step,

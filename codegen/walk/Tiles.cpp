@@ -4,7 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Tiles count (batch entry, head, rows), rows fastest; the last tile of the
-// rows comes first, so that under a causal mask the longest does. Few queries
+// rows comes first, so that under a causal mask the longest does. Where many
+// run at once, heads are counted side by side, as many as it takes to keep all
+// busy: the tiles that end a run are short ones then, of all heads that are
+// left, and not those of the last head from its longest on. Few queries
 // share a tile with those of other heads of their group, as many as
 // `packFactor` says; the last tile of a group may have fewer. A packed
 // tile covers token rows [u * rows, (u + 1) * rows), or fewer where documents
@@ -76,25 +79,52 @@ WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
                                                 Value tile) {
   HeadTiles heads = headTiles(slots, pack);
   RowTiles tiles = rowTiles(slots);
-  Value outer = e.udiv(tile, tiles.count);
-  Value rowTile = e.sub(e.add(tiles.count, -1), e.urem(tile, tiles.count));
-  Value inBatch = e.urem(outer, heads.ofBatch);
-  Value first = e.mul(e.urem(inBatch, heads.ofGroup), e.max(pack, e.c(1)));
-  Value head = e.add(e.mul(e.udiv(inBatch, heads.ofGroup), heads.group), first);
-  return {e.udiv(outer, heads.ofBatch), head, e.mul(rowTile, tiles.rows),
-          e.min(pack, e.sub(heads.group, first))};
+  Value outer, rowTile, atOnce = tilesAtOnce();
+  // Numbers of tiles have 32 bits where some run at once.
+  auto div = [&](Value a, Value x) -> Value {
+    if (!atOnce)
+      return e.udiv(a, x);
+    auto low = [&](Value value) -> Value {
+      return arith::TruncIOp::create(e.b, e.loc, e.i32(), value);
+    };
+    return arith::ExtUIOp::create(e.b, e.loc, e.i64(), e.udiv(low(a), low(x)));
+  };
+  auto rem = [&](Value a, Value x, Value quotient) -> Value {
+    return e.sub(a, e.mul(quotient, x));
+  };
+  if (atOnce) {
+    // Counted from the end: what is left over of the heads comes first.
+    Value batch = tensorSlot(slots, fold.getQuery(), 1);
+    Value all = e.mul(batch, heads.ofBatch);
+    Value side = div(e.add(e.add(atOnce, tiles.count), -1), tiles.count);
+    Value back = e.sub(e.add(e.mul(all, tiles.count), -1), tile);
+    Value beside = e.mul(side, tiles.count), section = div(back, beside);
+    Value first = e.mul(section, side);
+    Value within = rem(back, beside, section);
+    side = e.min(side, e.sub(all, first));
+    rowTile = div(within, side);
+    outer = e.add(first, rem(within, side, rowTile));
+  } else {
+    outer = e.udiv(tile, tiles.count);
+    rowTile = e.sub(e.add(tiles.count, -1), e.urem(tile, tiles.count));
+  }
+  Value batch = div(outer, heads.ofBatch);
+  Value inBatch = rem(outer, heads.ofBatch, batch);
+  Value kvHead = div(inBatch, heads.ofGroup);
+  Value first = e.mul(rem(inBatch, heads.ofGroup, kvHead), e.max(pack, e.c(1)));
+  return {batch, e.add(e.mul(kvHead, heads.group), first), kvHead,
+          e.mul(rowTile, tiles.rows), e.min(pack, e.sub(heads.group, first))};
 }
 
 void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
                              llvm::function_ref<void()> body) {
   Value query = fold.getQuery();
-  Value heads = tensorSlot(slots, query, 2), nq = tensorSlot(slots, query, 3);
-  Value kvHeads = tensorSlot(slots, streams[0].op.getKey(), 2);
+  Value nq = tensorSlot(slots, query, 3);
   TilePlace at = placeOfTile(slots, packFactor(slots), tile);
   Value batch = at.batch, head = at.head, row0 = at.row0;
   setFrame(scratch, kBatch, batch);
   setFrame(scratch, kHead, head);
-  setFrame(scratch, kKvHead, e.udiv(head, e.udiv(heads, kvHeads)));
+  setFrame(scratch, kKvHead, at.kvHead);
   setFrame(scratch, kPack, at.pack);
   setFrame(scratch, kHeld, e.mul(at.pack, nq));
   setFrame(scratch, kTile, tile);

@@ -15,6 +15,7 @@
 //                  end = first key where membership can change
 //                  process(case of members, [at, end))
 //                if keys are gathered: flush what is left
+//     one list, nothing outside it: process(case, block) of each good entry
 //
 // Every list entry is checked before it is used: out of range or not ascending
 // is reported through the status word and dropped.
@@ -47,6 +48,18 @@ void WalkEmitter::emitReport(Value scratch, int64_t code, Value col) {
                 e.at(at, 4 * (int64_t(k) + 1)));
     });
   });
+}
+
+Value WalkEmitter::emitGoodEntry(Value scratch, Value col, Value previous,
+                                 Value blocks) {
+  Value inside = e.band(e.le(e.c(0), col), e.lt(col, blocks));
+  Value good = e.band(inside, e.lt(previous, col));
+  e.ifThen(e.bnot(good), [&] {
+    e.ifThen(
+        inside, [&] { emitReport(scratch, FIL_ABI_COLUMN_NOT_ASCENDING, col); },
+        [&] { emitReport(scratch, FIL_ABI_COLUMN_OUT_OF_RANGE, col); });
+  });
+  return good;
 }
 
 /// skip_<list>(scratch): a vector of entries at a time while all are good and
@@ -111,7 +124,7 @@ func::FuncOp WalkEmitter::emitAdvance(size_t s, size_t list) {
         Value state = e.at(scratch, layout.list[s][list]);
         Value nk = stream(scratch, s, kNk);
         Value blocks = e.ceilDiv(nk, blockCols);
-        Value first = e.udiv(stream(scratch, s, kClipLo), e.c(blockCols));
+        Value first = e.udiv(clipOf(s, scratch).lo, e.c(blockCols));
         Value cols = e.asPtr(tensorSlot(slots, op.getCols()[list], 0));
         Value stride = tensorSlot(slots, op.getCols()[list], 5);
         e.storeI64(e.c(kNever), state, kBlockLo);
@@ -126,15 +139,8 @@ func::FuncOp WalkEmitter::emitAdvance(size_t s, size_t list) {
               Value entry = e.load(
                   e.i32(), e.at(cols, e.mul(e.mul(carried[0], stride), 4)));
               Value col = arith::ExtSIOp::create(e.b, e.loc, e.i64(), entry);
-              Value inside = e.band(e.le(e.c(0), col), e.lt(col, blocks));
-              Value ascends = e.lt(e.loadI64(state, kPrevious), col);
-              Value good = e.band(inside, ascends);
-              e.ifThen(e.bnot(inside), [&] {
-                emitReport(scratch, FIL_ABI_COLUMN_OUT_OF_RANGE, col);
-              });
-              e.ifThen(e.band(inside, e.bnot(ascends)), [&] {
-                emitReport(scratch, FIL_ABI_COLUMN_NOT_ASCENDING, col);
-              });
+              Value good = emitGoodEntry(scratch, col,
+                                         e.loadI64(state, kPrevious), blocks);
               Value next = e.add(carried[0], 1);
               e.storeI64(next, state, kNext);
               e.ifThen(good, [&] {
@@ -156,43 +162,110 @@ Value WalkEmitter::shareOf(Value scratch, Value keys) {
                schedule.getMaskedChunk());
 }
 
+bool WalkEmitter::walksBlocks(size_t s) {
+  return streams[s].op.getStarts().size() == 1 &&
+         llvm::all_of(streams[s].cases,
+                      [](tile::CaseOp op) { return op.getMembers() == 1; });
+}
+
+void WalkEmitter::emitWalkBlocks(size_t s, Value scratch) {
+  tile::StreamOp op = streams[s].op;
+  int64_t blockCols = op.getBlocks()[1];
+  Value slots = slotsOf(scratch), nk = stream(scratch, s, kNk);
+  Clip clip = clipOf(s, scratch);
+  Value state = e.at(scratch, layout.list[s][0]);
+  Value first = e.loadI64(state, kNext), end = e.loadI64(state, kEnd);
+  // Entries have 32 bits, so comparing them takes no more.
+  auto wide = [&](Value entry) -> Value {
+    return arith::ExtSIOp::create(e.b, e.loc, e.i64(), entry);
+  };
+  Value blocks = e.min(e.ceilDiv(nk, blockCols), e.c(INT32_MAX));
+  blocks = wide(arith::TruncIOp::create(e.b, e.loc, e.i32(), blocks));
+  Value bytes = e.mul(tensorSlot(slots, op.getCols()[0], 5), 4);
+  Value begin =
+      e.at(e.asPtr(tensorSlot(slots, op.getCols()[0], 0)), e.mul(first, bytes));
+  e.ifThen(e.lt(first, end), [&] {
+    // An entry is asked for when the one before is at hand.
+    e.whileLoop(
+        {first, e.loadI64(state, kPrevious), begin, e.load(e.i32(), begin, 4),
+         e.truth(true)},
+        [&](ValueRange at) { return e.band(at[4], e.lt(at[0], end)); },
+        [&](ValueRange at) -> SmallVector<Value> {
+          Value next = e.add(at[0], 1);
+          Value nextAt = e.select(e.lt(next, end), e.at(at[2], bytes), at[2]);
+          Value entry = e.load(e.i32(), nextAt, 4);
+          Value col = wide(at[3]), block = e.mul(col, blockCols);
+          Value good = emitGoodEntry(scratch, col, at[1], blocks);
+          Value lo = block, hi = e.min(e.add(block, blockCols), clip.hi);
+          Value some = good, goesOn = e.truth(true);
+          if (splitsKeys()) {
+            lo = e.max(block, clip.lo);
+            some = e.band(good, e.lt(lo, hi));
+            goesOn = e.bor(e.bnot(good), e.lt(block, clip.hi));
+          }
+          e.ifThen(some, [&] {
+            for (func::FuncOp process : streams[s].process)
+              e.call(process, {scratch, lo, hi});
+          });
+          return {next, e.select(good, col, at[1]), nextAt, entry, goesOn};
+        });
+  });
+}
+
+WalkEmitter::Clip WalkEmitter::clipOf(size_t s, Value scratch) {
+  if (!splitsKeys())
+    return {e.c(0), stream(scratch, s, kNk)};
+  return {stream(scratch, s, kClipLo), stream(scratch, s, kClipHi)};
+}
+
+void WalkEmitter::emitKeyAddresses(size_t s, Value scratch) {
+  tile::StreamOp op = streams[s].op;
+  Value slots = slotsOf(scratch), area = e.at(scratch, layout.stream[s]);
+  Value kvHead = frame(scratch, kKvHead), batch = frame(scratch, kBatch);
+  Value keyBase = e.loadI64(area, kKeyBase);
+  int64_t bytes = Emitter::bytesOf(keyType);
+  for (auto [tensor, at, strideWord] :
+       {std::tuple<Value, int64_t, int64_t>{op.getKey(), kKeyAt, kKeyStride},
+        {op.getValue(), kValueAt, kValueStride}}) {
+    e.storeI64(e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})), area,
+               at);
+    e.storeI64(e.mul(tensorSlot(slots, tensor, 7), bytes), area, strideWord);
+  }
+}
+
 func::FuncOp WalkEmitter::emitWalk(size_t s) {
   tile::StreamOp op = streams[s].op;
   size_t lists = op.getStarts().size();
+  bool onlyBlocks = walksBlocks(s);
   SmallVector<func::FuncOp> advance, skip;
   for (size_t list = 0; list < lists; ++list) {
-    advance.push_back(emitAdvance(s, list));
-    skip.push_back(emitSkip(s, list));
+    if (!onlyBlocks)
+      advance.push_back(emitAdvance(s, list));
+    skip.push_back(splitsKeys() ? emitSkip(s, list) : func::FuncOp());
   }
   return e.function(
       named("walk_" + Twine(s)), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
         Value area = e.at(scratch, layout.stream[s]);
-        Value kvHead = frame(scratch, kKvHead), batch = frame(scratch, kBatch);
-        Value keyBase = e.loadI64(area, kKeyBase);
-        int64_t bytes = Emitter::bytesOf(keyType);
-        for (auto [tensor, at, strideWord] :
-             {std::tuple<Value, int64_t, int64_t>{op.getKey(), kKeyAt,
-                                                  kKeyStride},
-              {op.getValue(), kValueAt, kValueStride}}) {
-          e.storeI64(e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})),
-                     area, at);
-          e.storeI64(e.mul(tensorSlot(slots, tensor, 7), bytes), area,
-                     strideWord);
+        Value batch = frame(scratch, kBatch);
+        if (readsKeys())
+          emitKeyAddresses(s, scratch);
+        Value nk = e.loadI64(area, kNk), clipLo = e.c(0);
+        if (splitsKeys()) {
+          Value share = shareOf(scratch, nk);
+          clipLo = e.min(nk, e.mul(share, frame(scratch, kSplit)));
+          e.storeI64(clipLo, area, kClipLo);
+          e.storeI64(e.min(nk, e.add(clipLo, share)), area, kClipHi);
         }
-        Value nk = e.loadI64(area, kNk);
-        Value share = shareOf(scratch, nk);
-        Value clipLo = e.min(nk, e.mul(share, frame(scratch, kSplit)));
-        e.storeI64(clipLo, area, kClipLo);
-        e.storeI64(e.min(nk, e.add(clipLo, share)), area, kClipHi);
         auto visit = [&] {
           for (func::FuncOp ranges : streams[s].ranges)
             if (ranges)
               e.call(ranges, {scratch});
 
           if (lists == 0) {
-            if (!streams[s].ranges.empty() && streams[s].ranges[0])
+            if (splitsKeys() && !streams[s].ranges.empty() &&
+                streams[s].ranges[0])
               e.ifThen(e.lt(e.c(1), frame(scratch, kSplits)),
                        [&] { emitClip(s, scratch); });
             if (!streams[s].process.empty())
@@ -207,8 +280,7 @@ func::FuncOp WalkEmitter::emitWalk(size_t s) {
             Value listHeads = tensorSlot(slots, start, 2);
             Value heads = tensorSlot(slots, fold.getQuery(), 2);
             // The list's head axis is 1, Hkv or Hq; all divide Hq.
-            Value head =
-                e.udiv(frame(scratch, kHead), e.udiv(heads, listHeads));
+            Value head = e.udiv(e.mul(frame(scratch, kHead), listHeads), heads);
             Value entry = e.min(batch, e.add(tensorSlot(slots, start, 1), -1));
             Value row =
                 e.udiv(frame(scratch, kRow0), e.c(op.getBlocks()[2 * list]));
@@ -229,10 +301,18 @@ func::FuncOp WalkEmitter::emitWalk(size_t s) {
             e.storeI64(e.select(good, e.add(first, number), e.c(0)), state,
                        kEnd);
             e.storeI64(e.c(-1), state, kPrevious);
-            e.call(skip[list], {scratch});
-            e.call(advance[list], {scratch});
+            if (splitsKeys())
+              e.ifThen(e.lt(e.c(0), clipLo),
+                       [&] { e.call(skip[list], {scratch}); });
+            if (!onlyBlocks)
+              e.call(advance[list], {scratch});
           }
-          Value clipHi = e.loadI64(area, kClipHi);
+          if (onlyBlocks) {
+            emitWalkBlocks(s, scratch);
+            endLists(s, scratch);
+            return;
+          }
+          Value clipHi = clipOf(s, scratch).hi;
           e.whileLoop(
               {clipLo}, [&](ValueRange at) { return e.lt(at[0], clipHi); },
               [&](ValueRange at) -> SmallVector<Value> {

@@ -71,12 +71,18 @@ protected:
   }
   /// Keys that are all edges are folded at once, however many.
   virtual bool foldsWholeRuns() const { return false; }
+  /// Whether folds find keys by their addresses in the stream's words.
+  virtual bool readsKeys() const { return true; }
+  /// Whether a tile's keys may be those of a split.
+  virtual bool splitsKeys() const { return true; }
   /// Room in the scratch, and what precedes and follows the lists.
   virtual void layOutStream(size_t s) {}
   virtual void beginLists(size_t s, Value scratch) {}
   virtual void endLists(size_t s, Value scratch) {}
   /// Most query heads whose rows share a tile; 0: a tile has rows of one head.
   virtual Value packFactor(Value slots) { return e.c(0); }
+  /// How many tiles run at once; null: heads are counted one after the other.
+  virtual Value tilesAtOnce() { return Value(); }
 
   // WalkEmitter.cpp
   void layOutWalk();
@@ -112,7 +118,7 @@ protected:
   RowTiles rowTiles(Value slots);
   Value tileCount(Value slots);
   struct TilePlace {
-    Value batch, head, row0;
+    Value batch, head, kvHead, row0;
     Value pack; ///< heads of this tile, from `head` on; 0 as packFactor says
   };
   TilePlace placeOfTile(Value slots, Value pack, Value tile);
@@ -154,10 +160,21 @@ protected:
   // Walk.cpp
   /// Of `keys` keys, those of a split: even, in whole masked chunks.
   Value shareOf(Value scratch, Value keys);
+  struct Clip {
+    Value lo, hi;
+  };
+  /// The keys of this split.
+  Clip clipOf(size_t s, Value scratch);
+  void emitKeyAddresses(size_t s, Value scratch);
   mlir::func::FuncOp emitWalk(size_t s);
   mlir::func::FuncOp emitSkip(size_t s, size_t list);
   mlir::func::FuncOp emitAdvance(size_t s, size_t list);
   void emitReport(Value scratch, int64_t code, Value col);
+  /// Whether `col` is a block and comes after `previous`; reported if not.
+  Value emitGoodEntry(Value scratch, Value col, Value previous, Value blocks);
+  /// Whether nothing is seen outside the blocks of one list.
+  bool walksBlocks(size_t s);
+  void emitWalkBlocks(size_t s, Value scratch);
 
   // Ranges.cpp
   void emitRangeHelpers();
