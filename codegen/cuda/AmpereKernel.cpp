@@ -21,23 +21,29 @@ AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
   parts = keys >= 64 ? 2 : 1;
   partKeys = keys / parts;
   keyBytes = keys * kRowBytes * keyChunks;
-  valueBytes = keys * kRowBytes * valueChunks;
+  stageBytes = keyBytes + keys * kRowBytes * valueChunks;
   layOutShared();
 }
 
 void AmpereKernel::layOutShared() {
-  int32_t fixed = rows * kRowBytes * std::max(keyChunks, valueChunks) +
-                  stages * (keyBytes + valueBytes) + layout.bytes +
+  // Where there is a second stage it holds the output of a tile, while the
+  // first chunk of the next one and its queries are loaded.
+  int32_t output = rows * kRowBytes * valueChunks;
+  ahead = stages > 1 && output <= stageBytes;
+  int32_t query = rows * kRowBytes * keyChunks;
+  query = ahead ? query : std::max(query, output);
+  int32_t fixed = query + stages * stageBytes + layout.bytes +
                   (1 + kMostTiles) * tileBytes() + 4 * kFillWords + 6 * 16;
   mostEntries = std::max(16, std::min(256, (cuda.sharedBytes - fixed) / 16));
-  int32_t at = rows * kRowBytes * std::max(keyChunks, valueChunks);
+  int32_t at = query;
   auto take = [&](int32_t bytes) {
     int32_t offset = at;
     at += llvm::alignTo(bytes, 16);
     return offset;
   };
-  offKeys = take(stages * keyBytes);
-  offValues = take(stages * valueBytes);
+  offKeys = take(stages * stageBytes);
+  offValues = offKeys + keyBytes;
+  offOutput = ahead ? offKeys + stageBytes : offQuery;
   offEntries = take(16 * mostEntries);
   offWalk = take(layout.bytes);
   offTile = take(tileBytes());
@@ -46,8 +52,16 @@ void AmpereKernel::layOutShared() {
   sharedBytes = at;
 }
 
-Value AmpereKernel::tilesAtOnce() {
-  return hasExactLaunch() ? p.wide(p.special("nctaid.x")) : Value();
+Value AmpereKernel::tilesOfSection() {
+  if (!hasExactLaunch())
+    return {};
+  // Blocks of lists are anywhere: keys of more heads would not stay in the
+  // second-level cache.
+  bool lists = llvm::any_of(streams, [](walk::StreamCode &stream) {
+    return !stream.op.getStarts().empty();
+  });
+  Value atOnce = p.wide(p.special("nctaid.x"));
+  return lists ? atOnce : e.mul(atOnce, 2);
 }
 
 void AmpereKernel::askThread() {

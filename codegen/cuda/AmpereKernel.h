@@ -12,13 +12,17 @@
 // What else waits is hidden by the other CTA of the multiprocessor.
 //
 //   until the end, for each entry, all threads alike:         (AmpereLoop.cpp)
-//     more:  sync; thread 0: walk                         (AmpereEntries.cpp)
+//     end:   wait for own copies; sync
+//            thread 0: draw the next tile
+//            l; log-sum-exp; O / l -> the second stage
+//     more:  thread 0: walk                               (AmpereEntries.cpp)
 //              the tile at hand again, up to what had no room, or a new one
 //            sync
 //     begin: sync; words of the tile, Q -> smem             (AmpereLoads.cpp)
-//            where K and V begin
+//            where K and V begin; sync; K, V of the first chunk -> smem
+//            O of the tile that ended -> memory
 //            O = 0, m = -inf, l = 0
-//     run:   K, V of its first chunk -> smem
+//     run:   K, V of its first chunk -> smem, unless that is begun
 //            for chunk i of this run and those that follow:
 //              where chunk i + 1 is
 //              wait for own copies; sync
@@ -26,13 +30,11 @@
 //              S = Q K_i^T; edge, mask                   (AmpereProducts.cpp)
 //              if a maximum is far above m: m; O, l *= alpha
 //              P = exp2; O += P V_i                       (AmpereSoftmax.cpp)
-//     end:   wait for own copies; sync
-//            thread 0: draw the next tile
-//            l; log-sum-exp; O / l -> smem of Q -> memory
 //
 // The sync of chunk i says two things: everybody's copies of its tiles are
 // there, and everybody has read the stage that is loaded next. Where there is
-// room for one stage alone, a chunk is loaded and waited for in its turn.
+// room for one stage alone, a chunk is loaded and waited for in its turn, and O
+// takes the place of Q.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CUDA_AMPEREKERNEL_H
@@ -53,7 +55,7 @@ private:
   int32_t threads() const override { return 32 * kWarps; }
   bool foldsWholeRuns() const override { return true; }
   /// Tiles differ in length where keys are kept out, and else not.
-  Value tilesAtOnce() override;
+  Value tilesOfSection() override;
   void layOutShared();
   void emitBarrierInit() override {}
   void emitRoles(Value thread, Value warpOfBlock) override;
@@ -137,6 +139,10 @@ private:
   /// Folds chunks from entry `state`.index on; see the loop for the state.
   Values emitRun(ValueRange state);
   Values emitInitialSums();
+  /// Where a chunk of that entry's run is loaded to first.
+  void emitLoadFirst(const Entry &run);
+  /// The end of a tile, what is walked next, and the begin of a tile.
+  Values emitBoundary(ValueRange state);
   void emitLoop();
 
   static constexpr int32_t kWarps = 4;
@@ -147,7 +153,8 @@ private:
   int32_t stages;               ///< 1 or 2
   int32_t slabs;                ///< of 16 rows that a warp computes
   int32_t parts, partKeys;      ///< of a chunk, folded one after the other
-  int32_t keyBytes, valueBytes; ///< of a stage
+  int32_t keyBytes, stageBytes; ///< of a stage: of its keys, and all
+  bool ahead; ///< the next tile is loaded while the last is stored
   int32_t offKeys, offValues, offFill;
   /// Words (i32) of the walk between two fills.
   enum {

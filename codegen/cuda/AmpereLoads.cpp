@@ -117,8 +117,7 @@ AmpereKernel::Copy AmpereKernel::beginChunkCopy(Value stage, const Entry &chunk,
     rowBytes = e.select(is, bytes, rowBytes);
   }
   int64_t dim = isValue ? shape.valueDim : shape.keyDim;
-  Value at = isValue ? address(offValues, stage, valueBytes)
-                     : address(offKeys, stage, keyBytes);
+  Value at = address(isValue ? offValues : offKeys, stage, stageBytes);
   return beginCopy(at, keys, dim, isValue ? dim : llvm::alignTo(dim, 16), from,
                    rowBytes, chunk.n);
 }

@@ -32,7 +32,13 @@ Values AmpereKernel::emitInitialSums() {
   return sums;
 }
 
-/// `state`: sums, then the entry's index. Returns the same behind the last run.
+void AmpereKernel::emitLoadFirst(const Entry &run) {
+  Value n = arith::MinSIOp::create(builder, e.loc, run.n, p.c(keys));
+  emitLoadChunk(p.c(0), {run.key, n, run.code});
+}
+
+/// `state`: sums, the entry's index, whether its first chunk is being loaded.
+/// Returns the same behind the last run.
 Values AmpereKernel::emitRun(ValueRange state) {
   size_t oCount = shape.valueDim / 2, slabCount = oCount + 4;
   size_t sumCount = slabs * slabCount;
@@ -74,14 +80,12 @@ Values AmpereKernel::emitRun(ValueRange state) {
             p.lt(p.c(-1), code),
             e.band(p.lt(p.c(keys - 1), chunk.entry.n), plain)};
   };
-  auto load = [&](Value stage, const Entry &left) {
-    emitLoadChunk(stage, {left.key, least(left.n, p.c(keys)), left.code});
-  };
   Values init(state.take_front(sumCount));
   shared = sharedBase;
   Entry run = readEntry(state[sumCount]);
   if (stages > 1)
-    load(p.c(0), run);
+    e.ifThen(e.bnot(state[sumCount + 1]), [&] { emitLoadFirst(run); });
+  shared = sharedBase;
   llvm::append_range(init, stateOf({run, state[sumCount], p.c(0)}));
 
   // One more chunk; `masked`: it may need a mask.
@@ -90,7 +94,7 @@ Values AmpereKernel::emitRun(ValueRange state) {
     askThread();
     if (stages == 1) {
       p.syncBlock();
-      load(p.c(0), chunkOf(words).entry);
+      emitLoadFirst(chunkOf(words).entry);
     }
     // Where the next chunk is, is found out before this one is waited for.
     Chunk chunk = chunkOf(words), following = nextOf(chunk);
@@ -179,72 +183,109 @@ Values AmpereKernel::emitRun(ValueRange state) {
   ValueRange done = folded;
   Values after(done.take_front(sumCount));
   after.push_back(p.bitAnd(done[sumCount + kPlace], kStageBit - 1));
+  after.push_back(e.truth(false));
   return after;
 }
 
-void AmpereKernel::emitLoop() {
+Values AmpereKernel::emitBoundary(ValueRange state) {
   size_t oCount = shape.valueDim / 2, slabCount = oCount + 4;
-  Values state = emitInitialSums();
-  state.push_back(p.c(0));
-  SmallVector<Type> carried(ValueRange(state).getTypes());
-  SmallVector<Location> locs(carried.size(), e.loc);
-  auto loop = scf::WhileOp::create(builder, e.loc, carried, state);
-  OpBuilder::InsertionGuard guard(builder);
-  Block *block = builder.createBlock(&loop.getBefore(), {}, carried, locs);
+  size_t sumCount = slabs * slabCount;
   shared = sharedBase;
-  Value code = readEntry(block->getArguments().back()).code;
-  Value goesOn = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
-                                       code, p.c(kQuit));
-  scf::ConditionOp::create(builder, e.loc, goesOn, block->getArguments());
-
-  block = builder.createBlock(&loop.getAfter(), {}, carried, locs);
-  Values at(block->getArguments());
-  Value index = at.back();
-  Entry entry = readEntry(index);
-  auto is = [&](int32_t kind) { return p.eq(entry.code, p.c(kind)); };
-  e.ifThen(is(kMore), [&] {
-    p.waitCopies(); // of what is no run
-    p.syncBlock();
+  Value index = state[sumCount], code = readEntry(index).code;
+  Value isEnd = p.eq(code, p.c(kEnd));
+  Value after = readEntry(p.add(index, 1)).code;
+  Value more = p.eq(p.select(isEnd, after, code), p.c(kMore));
+  Value isWalked = e.band(more, p.eq(fillWord(kStopped), p.c(0)));
+  p.waitCopies(); // of what is no run
+  p.syncBlock();
+  askThread();
+  Values staged = ifElse(
+      isEnd,
+      [&]() -> Values {
+        Value draws = e.band(isWalked, p.eq(thread, p.c(0)));
+        Value drawn = ifChanged(draws, {p.c(0)}, [&](Values) -> Values {
+          return {p.narrow(emitDraw())};
+        })[0];
+        Staged staged;
+        for (int32_t m = 0; m < slabs; ++m) {
+          ValueRange slab = state.slice(m * slabCount, slabCount);
+          selectSlab(m);
+          State result;
+          llvm::append_range(result.o, slab.take_front(oCount));
+          llvm::append_range(result.m, slab.slice(oCount, 2));
+          llvm::append_range(result.l, slab.take_back(2));
+          staged = emitStage(result);
+        }
+        e.ifThen(draws, [&] { setFillWord(kTile, drawn); });
+        return {e.asInt(staged.base), staged.count};
+      },
+      [&]() -> Values {
+        return {e.c(0), p.c(0)};
+      });
+  auto store = [&] {
+    askThread();
+    e.ifThen(isEnd, [&] {
+      // In global memory, which its number does not say.
+      Value base = LLVM::AddrSpaceCastOp::create(
+          builder, e.loc, e.ptr(),
+          LLVM::IntToPtrOp::create(
+              builder, e.loc,
+              LLVM::LLVMPointerType::get(builder.getContext(), 1), staged[0]));
+      for (int32_t m = 0; m < slabs; ++m) {
+        selectSlab(m);
+        emitStore({base, staged[1]});
+      }
+    });
+  };
+  if (!ahead)
+    store();
+  e.ifThen(more, [&] {
     askThread();
     e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkMore(); });
     p.syncBlock();
   });
-  e.ifThen(is(kEnd), [&] {
-    p.waitCopies(); // of a tile without keys
-    p.syncBlock();
-    askThread();
-    Value draws = e.band(p.eq(readEntry(p.add(index, 1)).code, p.c(kMore)),
-                         p.eq(fillWord(kStopped), p.c(0)));
-    draws = e.band(draws, p.eq(thread, p.c(0)));
-    Value drawn = ifChanged(draws, {p.c(0)}, [&](Values) -> Values {
-      return {p.narrow(emitDraw())};
-    })[0];
-    for (int32_t m = 0; m < slabs; ++m) {
-      ValueRange slab = ValueRange(at).slice(m * slabCount, slabCount);
-      selectSlab(m);
-      State result;
-      llvm::append_range(result.o, slab.take_front(oCount));
-      llvm::append_range(result.m, slab.slice(oCount, 2));
-      llvm::append_range(result.l, slab.take_back(2));
-      emitEpilogue(result);
-    }
-    e.ifThen(draws, [&] { setFillWord(kTile, drawn); });
-  });
-  Values next = at;
   shared = sharedBase;
-  next.back() = p.select(is(kMore), p.c(0), p.add(index, 1));
-  next = ifChanged(is(kBegin), next, [&](Values values) {
+  Value place = p.select(more, p.c(0), p.add(index, 1));
+  Values next(state.take_front(sumCount));
+  llvm::append_range(next, Values{place, e.truth(false)});
+  Entry entry = readEntry(place);
+  next = ifChanged(p.eq(entry.code, p.c(kBegin)), next, [&](Values) {
     p.syncBlock();
     emitLoadQuery(entry.key);
-    // The words are read before the first chunk is waited for.
-    p.syncBlock();
+    p.syncBlock(); // the words are there
+    Value behind = p.add(place, 1);
+    Entry run = readEntry(behind);
+    Value loaded = e.truth(false);
+    if (stages > 1) {
+      loaded = p.lt(p.c(-1), run.code);
+      e.ifThen(loaded, [&] { emitLoadFirst(run); });
+    }
     Values fresh = emitInitialSums();
-    fresh.push_back(values.back());
+    llvm::append_range(fresh, Values{behind, loaded});
     return fresh;
   });
-  next = ifChanged(p.lt(p.c(-1), entry.code), next, [&](Values values) {
-    values.back() = index;
-    return emitRun(values);
-  });
-  scf::YieldOp::create(builder, e.loc, next);
+  if (ahead)
+    store();
+  return next;
+}
+
+void AmpereKernel::emitLoop() {
+  Values state = emitInitialSums();
+  llvm::append_range(state, Values{p.c(0), e.truth(false)});
+  size_t sumCount = state.size() - 2;
+  auto codeAt = [&](ValueRange at) {
+    shared = sharedBase;
+    return readEntry(at[sumCount]).code;
+  };
+  e.whileLoop(
+      state,
+      [&](ValueRange at) -> Value {
+        return arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
+                                     codeAt(at), p.c(kQuit));
+      },
+      [&](ValueRange at) -> Values {
+        return ifElse(
+            p.lt(p.c(-1), codeAt(at)), [&] { return emitRun(at); },
+            [&] { return emitBoundary(at); });
+      });
 }

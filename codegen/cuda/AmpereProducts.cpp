@@ -35,7 +35,7 @@ SmallVector<Values> AmpereKernel::emitScores(Value stage, int32_t part,
   Value q = p.add(address(offQuery), p.mul(warp, 16 * slabs * kRowBytes));
   // Of each part anew: what follows from them takes no registers in between.
   q = p.here(at(q, low, high));
-  Value k = p.here(at(address(offKeys, stage, keyBytes), high, low));
+  Value k = p.here(at(address(offKeys, stage, stageBytes), high, low));
   SmallVector<Values> scores(slabs, Values(partKeys / 2, p.cf(0.0f)));
   // Columns of one turn after the other: few addresses live at once.
   int32_t steps = (shape.keyDim + 15) / 16, pairs = partKeys / 16;
@@ -78,7 +78,7 @@ void AmpereKernel::emitProduct(MutableArrayRef<Slab> slab,
   Value row = p.bitAnd(lane, 7), matrix = p.shr(lane, 3);
   Value line = p.add(p.mul(p.bitAnd(matrix, 1), 8), row);
   Value v =
-      p.add(address(offValues, stage, valueBytes), p.mul(line, kRowBytes));
+      p.add(address(offValues, stage, stageBytes), p.mul(line, kRowBytes));
   v = p.here(p.add(v, p.mul(p.bitXor(p.shr(matrix, 1), row), 16)));
   int32_t groups = shape.valueDim / 8; // of 8 columns
   int32_t steps = partKeys / 16, number = 0;

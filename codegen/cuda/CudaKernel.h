@@ -169,6 +169,12 @@ protected:
     Values o, m, l;
   };
   void emitEpilogue(const State &state);
+  /// Its two halves: log-sum-exp, rows of O in shared memory; rows to memory.
+  struct Staged {
+    Value base, count; ///< pointer to the tile's first row; rows
+  };
+  Staged emitStage(const State &state);
+  void emitStore(const Staged &staged);
   /// Of a row's maximum and this thread's share of its sum: what the row of O
   /// is multiplied by, and the log-sum-exp.
   std::pair<Value, Value> emitLastStep(Value m, Value l, Value head);

@@ -63,6 +63,10 @@ void CudaKernel::emitStoreLse(Value lse, ArrayRef<Value> place) {
 }
 
 void CudaKernel::emitEpilogue(const State &state) {
+  emitStore(emitStage(state));
+}
+
+CudaKernel::Staged CudaKernel::emitStage(const State &state) {
   Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
   Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
   Value count = usedRows();
@@ -115,9 +119,16 @@ void CudaKernel::emitEpilogue(const State &state) {
     p.storeMatrices(p.add(at, p.mul(p.bitXor(column, swizzle), 16)), registers);
   }
   p.syncWarp();
+  return {tensorAt(slots, storeOp.getOutput(), {batch, head0, row0}), count};
+}
+
+void CudaKernel::emitStore(const Staged &staged) {
+  auto [base, count] = staged;
+  Value warpRow = p.sub(rowInTile, p.shr(lane, 2));
+  Value warpAt = p.add(address(offOutput), p.mul(warpRow, 128));
+  int64_t groups = shape.valueDim / 8;
   // 16 bytes a lane and turn, rows one after the other.
   Value output = storeOp.getOutput();
-  Value base = tensorAt(slots, output, {batch, head0, row0});
   Value headStride = e.mul(tensorSlot(slots, output, 6), e.c(2));
   Value stride = e.mul(tensorSlot(slots, output, 7), e.c(2));
   Type four = VectorType::get({4}, e.i32());
@@ -132,7 +143,7 @@ void CudaKernel::emitEpilogue(const State &state) {
     Value at = p.add(warpAt, p.mul(row, 128));
     at = p.add(at, p.mul(p.div(column, 8), rows * 128));
     Value place = p.bitXor(p.bitAnd(column, 7), p.bitAnd(row, 7));
-    e.ifThen(inside, [&] {
+    e.ifThen(inside, [&, base = base] {
       Value data = p.loadShared(four, p.add(at, p.mul(place, 16)));
       RowPlace to = placeOfRow(number);
       Value offset = e.add(e.mul(to.token, stride), e.mul(to.head, headStride));

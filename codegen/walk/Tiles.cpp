@@ -4,15 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Tiles count (batch entry, head, rows), rows fastest; the last tile of the
-// rows comes first, so that under a causal mask the longest does. Where many
-// run at once, heads are counted side by side, as many as it takes to keep all
-// busy: the tiles that end a run are short ones then, of all heads that are
-// left, and not those of the last head from its longest on. Few queries
-// share a tile with those of other heads of their group, as many as
-// `packFactor` says; the last tile of a group may have fewer. A packed
-// tile covers token rows [u * rows, (u + 1) * rows), or fewer where documents
-// have few, and is visited once a document it meets; the first is found by
-// binary search in cu_q. Entries are
+// rows comes first, so that under a causal mask the longest does. In sections,
+// heads are counted side by side, as many as make a section long: what ends a
+// run is short tiles of all heads that are left then, and not the last head
+// from its longest tile on. Few queries share a tile with those of other heads
+// of their group, as many as `packFactor` says; the last tile of a group may
+// have fewer. A packed tile covers token rows [u * rows, (u + 1) * rows), or
+// fewer where documents have few, and is visited once a document it meets; the
+// first is found by binary search in cu_q. Entries are
 // clamped to the tokens where they are used; emitCheckDocuments looks at all of
 // them and reports a bad one.
 //
@@ -79,10 +78,10 @@ WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
                                                 Value tile) {
   HeadTiles heads = headTiles(slots, pack);
   RowTiles tiles = rowTiles(slots);
-  Value outer, rowTile, atOnce = tilesAtOnce();
-  // Numbers of tiles have 32 bits where some run at once.
+  Value outer, rowTile, least = tilesOfSection();
+  // Numbers of tiles have 32 bits where there are sections.
   auto div = [&](Value a, Value x) -> Value {
-    if (!atOnce)
+    if (!least)
       return e.udiv(a, x);
     auto low = [&](Value value) -> Value {
       return arith::TruncIOp::create(e.b, e.loc, e.i32(), value);
@@ -92,11 +91,11 @@ WalkEmitter::TilePlace WalkEmitter::placeOfTile(Value slots, Value pack,
   auto rem = [&](Value a, Value x, Value quotient) -> Value {
     return e.sub(a, e.mul(quotient, x));
   };
-  if (atOnce) {
+  if (least) {
     // Counted from the end: what is left over of the heads comes first.
     Value batch = tensorSlot(slots, fold.getQuery(), 1);
     Value all = e.mul(batch, heads.ofBatch);
-    Value side = div(e.add(e.add(atOnce, tiles.count), -1), tiles.count);
+    Value side = div(e.add(e.add(least, tiles.count), -1), tiles.count);
     Value back = e.sub(e.add(e.mul(all, tiles.count), -1), tile);
     Value beside = e.mul(side, tiles.count), section = div(back, beside);
     Value first = e.mul(section, side);

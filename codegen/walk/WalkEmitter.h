@@ -81,8 +81,9 @@ protected:
   virtual void endLists(size_t s, Value scratch) {}
   /// Most query heads whose rows share a tile; 0: a tile has rows of one head.
   virtual Value packFactor(Value slots) { return e.c(0); }
-  /// How many tiles run at once; null: heads are counted one after the other.
-  virtual Value tilesAtOnce() { return Value(); }
+  /// How many tiles at least are counted from the longest on, whichever their
+  /// heads; null: those of a head.
+  virtual Value tilesOfSection() { return Value(); }
 
   // WalkEmitter.cpp
   void layOutWalk();
