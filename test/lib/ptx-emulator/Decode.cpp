@@ -416,6 +416,7 @@ static constexpr struct {
     {"elect.", "", 90, false},
     {"stmatrix.", "", 90, false},
     {"griddepcontrol.", "", 90, false},
+    {"createpolicy.", "", 80, false},
     {"add.", ".bf16", 90, false},
     {"sub.", ".bf16", 90, false},
     {"mul.", ".bf16", 90, false},

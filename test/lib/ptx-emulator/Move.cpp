@@ -71,6 +71,13 @@ Outcome moveWindow(Warp &warp, const Inst &inst, uint32_t lanes) {
   return Outcome::Next;
 }
 
+/// createpolicy: caches are not emulated, so any bits will do.
+Outcome makePolicy(Warp &warp, const Inst &inst, uint32_t lanes) {
+  alignas(64) uint64_t result[32] = {};
+  storeLanes(warp.at<uint64_t>(inst.dst), result, lanes);
+  return Outcome::Next;
+}
+
 /// isspacep: is a generic address in the window of inst.space?
 Outcome isSpace(Warp &warp, const Inst &inst, uint32_t lanes) {
   uint32_t result = 0;
@@ -166,6 +173,18 @@ bool decodeMove(Decoder &d, Opcode &op, Inst &inst) {
     inst.imm = static_cast<int64_t>(to ? 0 - window : window);
     inst.src[0] = d.read(d.operand(1), bits);
     inst.dst = d.write(d.operand(0), bits);
+    return true;
+  }
+  if (name == "createpolicy") {
+    if (!op.take("fractional"))
+      return d.fail("unsupported form of createpolicy"), true;
+    op.takeOneOf({"L2::evict_first", "L2::evict_last", "L2::evict_normal",
+                  "L2::evict_unchanged"});
+    op.takeType();
+    if (!d.operandCount(1, 2))
+      return true;
+    inst.run = makePolicy;
+    inst.dst = d.write(d.operand(0), 64);
     return true;
   }
   if (name == "isspacep") {
