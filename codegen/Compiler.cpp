@@ -15,10 +15,32 @@ using namespace mlir;
 using namespace filigree;
 
 LogicalResult filigree::lowerToKernel(ModuleOp module, StringRef target,
-                                      int64_t mostChunk) {
+                                      int64_t mostChunk, bool few) {
   PassManager pm(module.getContext());
-  buildTilePipeline(pm, target, mostChunk);
+  buildTilePipeline(pm, target, mostChunk, few);
   return pm.run(module);
+}
+
+/// A copy of the pattern, lowered; null on failure.
+static OwningOpRef<ModuleOp> lowered(ModuleOp pattern, const CudaTarget &target,
+                                     int64_t mostChunk, bool few) {
+  OwningOpRef<ModuleOp> module = pattern.clone();
+  std::string word = ("cuda:" + target.name).str();
+  if (failed(lowerToKernel(*module, word, mostChunk, few)))
+    return nullptr;
+  return module;
+}
+
+FailureOr<CudaKernels> filigree::lowerToCudaKernels(ModuleOp pattern,
+                                                    const CudaTarget &target) {
+  CudaKernels kernels;
+  kernels.many = lowered(pattern, target, 0, /*few=*/false);
+  bool hasFew = target.mostStagesOfFew > 0;
+  if (kernels.many && hasFew)
+    kernels.few = lowered(pattern, target, 0, /*few=*/true);
+  if (!kernels.many || (hasFew && !kernels.few))
+    return failure();
+  return kernels;
 }
 
 std::string filigree::variantName(tile::KernelOp kernel) {
@@ -88,19 +110,17 @@ struct CudaModules {
 };
 } // namespace
 
-/// `kernels` is scheduled for many queries, `few`, if not null, for few.
-static FailureOr<CudaModules> lowerForCuda(ModuleOp kernels, ModuleOp few,
+static FailureOr<CudaModules> lowerForCuda(const CudaKernels &kernels,
                                            const CudaTarget &target) {
-  tile::KernelOp kernel = kernelOf(kernels);
+  tile::KernelOp kernel = kernelOf(*kernels.many);
+  tile::KernelOp few = kernels.few ? kernelOf(*kernels.few) : tile::KernelOp();
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
                         variantName(kernel) + "_" + target.name + "_")
                            .str();
-  CudaModules modules = {ModuleOp::create(kernels.getLoc()),
-                         ModuleOp::create(kernels.getLoc()),
-                         {}};
-  FailureOr<cuda::CudaEntryPoints> entries =
-      cuda::emitKernel({kernel, few ? kernelOf(few) : tile::KernelOp()}, target,
-                       prefix, *modules.device, *modules.host);
+  CudaModules modules = {
+      ModuleOp::create(kernel.getLoc()), ModuleOp::create(kernel.getLoc()), {}};
+  FailureOr<cuda::CudaEntryPoints> entries = cuda::emitKernel(
+      {kernel, few}, target, prefix, *modules.device, *modules.host);
   if (failed(entries) || failed(verify(*modules.device)))
     return failure();
   modules.entries = *entries;
@@ -114,9 +134,9 @@ static FailureOr<std::string> ptxOf(CudaModules &modules,
   return cuda::emitPtx(*modules.device, target);
 }
 
-FailureOr<std::string> filigree::emitPtx(ModuleOp kernels,
+FailureOr<std::string> filigree::emitPtx(const CudaKernels &kernels,
                                          const CudaTarget &target) {
-  FailureOr<CudaModules> modules = lowerForCuda(kernels, kernels, target);
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
   if (failed(modules))
     return failure();
   return ptxOf(*modules, target);
@@ -170,18 +190,11 @@ static constexpr int64_t kLeastChunk = 32;
 /// for them, half of it is tried. Few queries can do without their launch.
 static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
-  std::string word = ("cuda:" + target.name).str();
-  auto lower = [&](int64_t mostChunk) -> OwningOpRef<ModuleOp> {
-    OwningOpRef<ModuleOp> lowered = pattern.clone();
-    if (failed(lowerToKernel(*lowered, word, mostChunk)))
-      return nullptr;
-    return lowered;
-  };
-  OwningOpRef<ModuleOp> many = lower(0);
-  OwningOpRef<ModuleOp> few = many ? many->clone() : nullptr;
-  while (many) {
-    FailureOr<CudaModules> modules =
-        lowerForCuda(*many, few ? *few : ModuleOp(), target);
+  FailureOr<CudaKernels> kernels = lowerToCudaKernels(pattern, target);
+  if (failed(kernels))
+    return failure();
+  while (kernels->many) {
+    FailureOr<CudaModules> modules = lowerForCuda(*kernels, target);
     if (failed(modules))
       return failure();
     FailureOr<std::string> ptx = ptxOf(*modules, target);
@@ -191,7 +204,7 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
     FailureOr<SmallVector<char>> image =
         cuda::assemble(*ptx, target, pattern.getLoc(), spills);
     if (succeeded(image))
-      return addCudaCode(*many, target, *modules,
+      return addCudaCode(*kernels->many, target, *modules,
                          StringRef(image->data(), image->size()), *ptx, result);
     if (spills.empty())
       return failure();
@@ -200,12 +213,13 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
       if (spilled == spills.end())
         continue;
       bool exact = cuda::isExact(launch.function); // has no chunks
-      OwningOpRef<ModuleOp> &lowered = number == 0 || exact ? many : few;
-      int64_t half = kernelOf(*lowered).getSchedule()->getChunk() / 2;
+      bool few = number == 1 && !exact;
+      OwningOpRef<ModuleOp> &kernel = few ? kernels->few : kernels->many;
+      int64_t half = kernelOf(*kernel).getSchedule()->getChunk() / 2;
       if (half >= kLeastChunk && !exact)
-        lowered = lower(half);
-      else if (number == 1 && !exact)
-        lowered = nullptr;
+        kernel = lowered(pattern, target, half, few);
+      else if (few)
+        kernel = nullptr;
       else
         return pattern.emitError(
                    "expected machine code without spills, but got ")
@@ -216,11 +230,12 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
 }
 
 FailureOr<CompiledPattern>
-filigree::compileCudaSizes(ModuleOp kernels, const CudaTarget &target) {
-  FailureOr<CudaModules> modules = lowerForCuda(kernels, kernels, target);
+filigree::compileCudaSizes(const CudaKernels &kernels,
+                           const CudaTarget &target) {
+  FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
   CompiledPattern result;
-  if (failed(modules) ||
-      failed(addCudaCode(kernels, target, *modules, "sizes only", "", result)))
+  if (failed(modules) || failed(addCudaCode(*kernels.many, target, *modules,
+                                            "sizes only", "", result)))
     return failure();
   return result;
 }

@@ -22,18 +22,25 @@ struct CompiledPattern {
 
 /// attn to tile, scheduled for `target` (cpu, or a CUDA target as --target has
 /// it), with chunks of at most `mostChunk` keys if that is not 0, and
-/// classified, in place. Diagnostics on failure.
+/// classified, in place; for few queries or many. Diagnostics on failure.
 llvm::LogicalResult lowerToKernel(mlir::ModuleOp module,
                                   llvm::StringRef target = "cpu",
-                                  int64_t mostChunk = 0);
+                                  int64_t mostChunk = 0, bool few = false);
 
-/// PTX of `kernels`, which are scheduled for CUDA. Diagnostics on failure.
-llvm::FailureOr<std::string> emitPtx(mlir::ModuleOp kernels,
+/// A pattern, scheduled for CUDA: for many queries, and for few, or null.
+struct CudaKernels {
+  mlir::OwningOpRef<mlir::ModuleOp> many, few;
+};
+llvm::FailureOr<CudaKernels> lowerToCudaKernels(mlir::ModuleOp pattern,
+                                                const CudaTarget &target);
+
+/// PTX of the kernels. Diagnostics on failure.
+llvm::FailureOr<std::string> emitPtx(const CudaKernels &kernels,
                                      const CudaTarget &target);
 
-/// What the runtime asks the host part of `kernels` for: launches, units,
+/// What the runtime asks the host part of the kernels for: launches, units,
 /// workspace. Instead of machine code there is a word. Diagnostics on failure.
-llvm::FailureOr<CompiledPattern> compileCudaSizes(mlir::ModuleOp kernels,
+llvm::FailureOr<CompiledPattern> compileCudaSizes(const CudaKernels &kernels,
                                                   const CudaTarget &target);
 
 /// The functions of `kernels` for one target, before (`llvmDialect` false) or

@@ -39,7 +39,8 @@ llvm::ArrayRef<CpuTarget> filigree::lookupCpuTargets(llvm::StringRef word) {
 static constexpr CudaTile kHopperTiles[] = {
     {64, 64, 192, 96, 0}, {256, 128, 128, 128, 64}, {256, 256, 128, 64, 64}};
 // A single warpgroup leaves the tensor cores idle during its softmax, so two
-// CTAs of one take turns where shared memory holds both.
+// CTAs of one take turns where shared memory holds both. Few queries wait for
+// memory: one CTA, whose loads run the further ahead.
 static constexpr CudaRegisters kHopperRegisters[] = {{1, 128, 2, 56, 200},
                                                      {1, 256, 1, 56, 224},
                                                      {2, 256, 1, 56, 224},
@@ -69,6 +70,8 @@ static constexpr CudaTarget kCudaTargets[] = {
      {},
      kAmpereTiles,
      /*mostStages=*/2,
+     /*lowTileDim=*/0,
+     /*mostStagesOfFew=*/0,
      99 * 1024,
      {"A100", 108, 1.41, 2048, 16, 2039}},
     {"sm_90a",
@@ -86,6 +89,8 @@ static constexpr CudaTarget kCudaTargets[] = {
      kHopperRegisters,
      kHopperTiles,
      /*mostStages=*/4,
+     /*lowTileDim=*/128,
+     /*mostStagesOfFew=*/8,
      227 * 1024,
      {"H200", 132, 1.83, 4096, 16, 4800}},
 };

@@ -71,7 +71,9 @@ private:
       int64_t most = edges ? tile.edgeKeys : tile.keys;
       if (mostChunk != 0)
         most = std::min<int64_t>(most, mostChunk);
-      int64_t inBlocks = std::gcd(int64_t(tile.rows), commonRows);
+      bool low = few && std::max(keyDim, valueDim) <= cuda.lowTileDim;
+      int64_t inBlocks =
+          std::gcd(int64_t(low ? cuda.groupRows : tile.rows), commonRows);
       int64_t keys = commonKeys % 16 ? most : std::gcd(most, commonKeys);
       if (inBlocks * keys <= rows * chunk)
         continue;
@@ -96,7 +98,9 @@ private:
       reason += "; what edges compute, for " + std::to_string(chosen->edgeKeys);
     if (wide == mostChunk)
       reason += "; a wider one spilled, so " + std::to_string(wide);
-    if (rows < chosen->rows)
+    if (few && rows == cuda.groupRows)
+      reason += "; few queries, for " + std::to_string(rows) + " rows";
+    else if (rows < chosen->rows)
       reason += "; blocks of the lists, for " + std::to_string(rows) + " rows";
     if (chunk < wide)
       reason += "; blocks of the lists, for chunks of " + std::to_string(chunk);

@@ -26,14 +26,17 @@ def ChooseSchedule : Pass<"choose-schedule", "::filigree::tile::KernelOp"> {
                 "which streams gather";
   let description = [{
     A tile lies in one row of every block list, so its rows divide those of the
-    lists' blocks; otherwise tall tiles re-read keys least often. Streams whose
+    lists' blocks; otherwise tall tiles re-read keys least often, and for few
+    queries low ones leave room for keys. Streams whose
     narrowest list has blocks of less than a few chunks gather. The decision and
     its reason stand in the attribute.
   }];
   let options = [Option<"target", "target", "std::string", "\"cpu\"",
                         "cpu, or a CUDA target: cuda:sm_90a">,
                  Option<"mostChunk", "most-chunk", "int64_t", "0",
-                        "on cuda, most keys of a chunk; 0: any">];
+                        "on cuda, most keys of a chunk; 0: any">,
+                 Option<"few", "few", "bool", "false",
+                        "on cuda, for the launch for few queries">];
 }
 
 def SpecializeWarps : Pass<"specialize-warps", "::filigree::tile::KernelOp"> {
@@ -41,10 +44,13 @@ def SpecializeWarps : Pass<"specialize-warps", "::filigree::tile::KernelOp"> {
   let description = [{
     Needs a schedule for a CUDA target. As many groups of warps compute as the
     rows of a tile need; where the target can move registers between warps, those
-    that load give theirs away.
+    that load give theirs away. For few queries a CTA has the multiprocessor to
+    itself.
   }];
   let options = [Option<"target", "target", "std::string", "\"\"",
-                        "a CUDA target: cuda:sm_90a">];
+                        "a CUDA target: cuda:sm_90a">,
+                 Option<"few", "few", "bool", "false",
+                        "on cuda, for the launch for few queries">];
 }
 
 def PipelineLoads : Pass<"pipeline-loads", "::filigree::tile::KernelOp"> {
@@ -52,10 +58,13 @@ def PipelineLoads : Pass<"pipeline-loads", "::filigree::tile::KernelOp"> {
   let description = [{
     Needs warps and classified cases. The most stages, up to the target's, that
     fit its shared memory beside a tile of queries and the words of the walk; one
-    if none does, which the code generator refuses.
+    if none does, which the code generator refuses. For few queries as many as
+    fit.
   }];
   let options = [Option<"target", "target", "std::string", "\"\"",
-                        "a CUDA target: cuda:sm_90a">];
+                        "a CUDA target: cuda:sm_90a">,
+                 Option<"few", "few", "bool", "false",
+                        "on cuda, for the launch for few queries">];
 }
 
 def ClassifyBlocks : Pass<"classify-blocks", "::filigree::tile::KernelOp"> {

@@ -9,7 +9,8 @@
 // One stage is multiplied while the others are loaded: two hide the loads of
 // long chunks, four those of short ones, whose products are over sooner. More
 // gain nothing. A power of two, so that stage and phase of a running number are
-// bits of it.
+// bits of it. Few queries wait for memory, and what is in flight counts: as
+// many stages as fit.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/Target.h"
@@ -86,9 +87,11 @@ private:
     const int64_t words = ring ? 48 : 0; // of a chunk, and its barriers
     int64_t shared = cuda->sharedOf(kernel.getWarps()->getCtas());
     int64_t room = shared - queries - walkBytes(kernel, ring);
-    int64_t stages =
-        std::min<int64_t>(cuda->mostStages, room / (stage + words));
-    stages = stages < 1 ? 1 : int64_t(llvm::bit_floor(uint64_t(stages)));
+    int64_t most = few ? cuda->mostStagesOfFew : cuda->mostStages;
+    int64_t stages = std::min(most, room / (stage + words));
+    if (!few)
+      stages = int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(stages, 1))));
+    stages = std::max<int64_t>(stages, 1);
     std::string reason = "stages of " + std::to_string(stage) +
                          " bytes, beside " + std::to_string(queries) +
                          " of queries, in " + std::to_string(shared);

@@ -27,21 +27,21 @@ void filigree::registerDialects(DialectRegistry &registry) {
 }
 
 void filigree::buildTilePipeline(OpPassManager &pm, StringRef target,
-                                 int64_t mostChunk) {
+                                 int64_t mostChunk, bool few) {
   // Joins folds over the same queries; lower-to-tile expects one.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createLowerToTile());
   OpPassManager &kernel = pm.nest<tile::KernelOp>();
   // Residual predicates repeat what their graphs share.
   kernel.addPass(createCSEPass());
-  kernel.addPass(createChooseSchedule({target.str(), mostChunk}));
+  kernel.addPass(createChooseSchedule({target.str(), mostChunk, few}));
   // The tile shape must be known before tiles can be classified.
   kernel.addPass(createClassifyBlocks());
   if (!lookupCudaTarget(target))
     return;
-  kernel.addPass(createSpecializeWarps({target.str()}));
+  kernel.addPass(createSpecializeWarps({target.str(), few}));
   // Ranges of the proofs take shared memory, too.
-  kernel.addPass(createPipelineLoads({target.str()}));
+  kernel.addPass(createPipelineLoads({target.str(), few}));
 }
 
 namespace {

@@ -17,9 +17,10 @@ void registerDialects(mlir::DialectRegistry &registry);
 
 /// attn to tile. After it every kernel has a schedule for `target` (cpu, or a
 /// CUDA target as --target has it), with chunks of at most `mostChunk` keys if
-/// that is not 0, and runs; for CUDA also warps and pipeline.
+/// that is not 0, and runs; for CUDA also warps and pipeline, for few queries
+/// or many.
 void buildTilePipeline(mlir::OpPassManager &pm, llvm::StringRef target = "cpu",
-                       int64_t mostChunk = 0);
+                       int64_t mostChunk = 0, bool few = false);
 
 /// Every pass and pipeline, under its command-line name.
 void registerPasses();

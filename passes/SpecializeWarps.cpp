@@ -53,6 +53,8 @@ private:
     for (const CudaRegisters &entry : llvm::reverse(cuda->registers))
       if (groups == entry.groups && dim <= entry.mostDim)
         registers = entry;
+    if (few)
+      registers.ctas = cuda->ctas;
     std::string reason =
         std::to_string(groups) + (groups == 1 ? " group" : " groups") + " of " +
         std::to_string(cuda->groupWarps) + " warps compute " +

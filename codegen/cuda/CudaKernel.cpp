@@ -14,6 +14,9 @@ using namespace filigree::cuda;
 /// Dynamic shared memory, of all kernels of a module.
 static constexpr llvm::StringLiteral kSharedName = "filigree_shared";
 
+/// Of a multiprocessor.
+static constexpr int64_t kRegisters = 65536;
+
 /// Scalar code: what the walk and the bodies are emitted for.
 static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
                                       true,     true, false, /*ex2=*/true};
@@ -114,8 +117,17 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
   auto function = LLVM::LLVMFuncOp::create(builder, e.loc, name, type);
   function->setAttr("nvvm.kernel", builder.getUnitAttr());
   function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({threads()}));
-  function->setAttr("nvvm.minctasm",
-                    builder.getI32IntegerAttr(ctasPerMultiprocessor()));
+  // A CTA gets no more registers than it hands on from warp to warp.
+  auto registersOf = [](int64_t warps, int64_t count) {
+    return 32 * warps * count;
+  };
+  tile::WarpsAttr warps = *kernel.getWarps();
+  int32_t ctas = ctasPerMultiprocessor();
+  if (int64_t used =
+          registersOf(warps.getLoad(), warps.getLoadRegisters()) +
+          registersOf(warps.getCompute(), warps.getComputeRegisters()))
+    ctas = std::max(ctas, int32_t(kRegisters / used));
+  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(ctas));
   auto byValue = [&](unsigned index, Type value, int64_t align) {
     function.setArgAttr(index, "llvm.byval", TypeAttr::get(value));
     function.setArgAttr(index, "nvvm.grid_constant", builder.getUnitAttr());

@@ -120,7 +120,7 @@ protected:
   struct Stage {
     Value index, parity;
   };
-  /// Stage of a running number (i32) in a ring of `count`, a power of two.
+  /// Stage of a running number (i32) in a ring of `count`.
   Stage stageOf(Value number, int32_t count);
   void waitEmpty(int32_t ring, const Stage &stage);
   /// if (cond) values = then(values).

@@ -78,7 +78,8 @@ private:
   Value wordOf(Value tile, int64_t number);
   /// Chunks of 64 columns lie `tileRows` rows apart.
   void emitLoad(Value barrierAt, Value at, int32_t tileRows, int32_t chunks,
-                Value map, Value row, Value head, Value batch);
+                Value map, Value row, Value head, Value batch,
+                Value policy = {});
   void emitLoadQuery(Value barrierAt, llvm::function_ref<Value(int64_t)> word);
 
   // PageLoads.cpp
@@ -102,6 +103,9 @@ private:
   void readChunk(Value stage);
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);
+
+  /// Of loads of keys and values; null: the usual.
+  Value keyPolicy;
 
   int32_t warpgroups; ///< that compute
   int32_t stages;

@@ -21,7 +21,8 @@
 // Q has one place, free when the tile before has its last scores; the first
 // keys of a tile need not wait for that. The tile's words are copied meanwhile,
 // from the ring of entries to where those who compute read them. Copies of keys
-// in pages: PageLoads.cpp.
+// in pages: PageLoads.cpp. Few queries read keys once: they leave the
+// second-level cache first.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -32,10 +33,10 @@ using namespace filigree::cuda;
 
 void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t tileRows,
                             int32_t chunks, Value map, Value row, Value head,
-                            Value batch) {
+                            Value batch, Value policy) {
   for (int32_t k = 0; k < chunks; ++k)
     p.loadTile(p.add(at, k * tileRows * 128), map,
-               {p.c(64 * k), row, head, batch}, barrierAt);
+               {p.c(64 * k), row, head, batch}, barrierAt, policy);
 }
 
 void HopperKernel::emitLoadQuery(Value barrierAt,
@@ -128,6 +129,7 @@ void HopperKernel::emitKeyLoader() {
     kCounts
   };
   Value zero = p.c(0);
+  keyPolicy = few ? p.evictFirst() : Value();
   auto waitQuery = [&](Value pass) {
     p.barrierWait(address(barrier(kQueryEmpty)),
                   p.bitXor(p.bitAnd(pass, 1), p.c(1)));
@@ -162,7 +164,7 @@ void HopperKernel::emitKeyLoader() {
         emitLoadPages(full, at, keyChunks, map, nullptr, state[kHead], entry);
       else
         emitLoad(full, at, keys, keyChunks, map, entry.row, state[kHead],
-                 state[kBatch]);
+                 state[kBatch], keyPolicy);
     });
     p.storeShared(p.join({entry.key, entry.n, entry.code, zero}),
                   address(offChunk, k.index, kChunkBytes));
@@ -203,6 +205,7 @@ void HopperKernel::emitKeyLoader() {
 
 void HopperKernel::emitValueLoader() {
   enum { kChunk, kHead, kBatch, kCounts };
+  keyPolicy = few ? p.evictFirst() : Value();
   auto begin = [&](const Entry &entry, ValueRange state) -> Values {
     Value tile = pendingWordsAt(entry.index);
     Values next = {state[kChunk], wordOf(tile, walk::kKvHead),
@@ -226,7 +229,7 @@ void HopperKernel::emitValueLoader() {
       emitLoadPages(full, at, valueChunks, map, &maps, state[kHead], entry);
     } else {
       emitLoad(full, at, keys, valueChunks, map, entry.row, state[kHead],
-               state[kBatch]);
+               state[kBatch], keyPolicy);
     }
     if (isPaged())
       give(entry.index);

@@ -8,7 +8,8 @@
 //     o, m, l -> workspace; sync group
 //     one thread: one more of (tile, group) is there, released and acquired
 //     sync group; if all are: for each block of 16 rows and some columns
-//       all splits in order, kAtOnce of them in flight -> output, log-sum-exp
+//       all splits in order, kAtOnce of them in flight, more where the block
+//       has few rows -> output, log-sum-exp
 //
 // In the workspace, behind the counters: 16 rows of a unit are pieces of 8
 // columns as the lanes hold them, 4 numbers a lane, and {m, m, l, l}. Rows that
@@ -196,9 +197,17 @@ void CudaKernel::emitPartial(const State &state) {
 void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
                            Value block, int64_t width) {
   Value used = usedRows(), splits = p.narrow(tileWord(walk::kSplits));
-  Value row = p.add(p.mul(rowWarp, 16), p.shr(lane, 2));
+  // Lanes whose rows the tile lacks take every second split, or fourth, or
+  // eighth.
+  Value rest = p.sub(used, p.mul(rowWarp, 16)), lanes = p.c(32);
+  for (int32_t few : {4, 2, 1})
+    lanes = p.select(p.lt(rest, p.c(few + 1)), p.c(4 * few), lanes);
+  Value turn = arith::DivUIOp::create(builder, e.loc, lane, lanes);
+  Value turns = arith::DivUIOp::create(builder, e.loc, p.c(32), lanes);
+  Value source = arith::RemUIOp::create(builder, e.loc, lane, lanes);
+  Value row = p.add(p.mul(rowWarp, 16), p.shr(source, 2));
   // Rows that nobody wrote: the first one's numbers, for nothing.
-  Value source = p.select(p.lt(row, used), lane, p.bitAnd(lane, 3));
+  source = p.select(p.lt(row, used), source, p.bitAnd(source, 3));
   Value at = e.at(tileAt, e.add(e.mul(p.wide(rowWarp), warpBytes()),
                                 p.wide(p.mul(source, 16))));
   int64_t pieces = shape.valueDim / 8;
@@ -210,16 +219,28 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
     piece.push_back(p.add(p.mul(block, int32_t(width)), int32_t(x)));
   Type four = VectorType::get({4}, e.f32());
   Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
-  Values none(4 * width + 2, p.cf(0.0f));
+  // Sums of O, of weights, and tops; what is at `k` goes with a row.
+  const int64_t sumCount = 4 * width + 2;
+  auto rowAt = [&](int64_t k) { return k < 4 * width ? rowOf(k) : int(k % 2); };
+  auto weightOf = [&](Value before, Value shift) {
+    Value change = p.fsub(shift, emitShift(before));
+    Value isNone = p.isValue(before, -std::numeric_limits<float>::infinity());
+    return p.select(isNone, p.cf(0.0f), p.ex2(change));
+  };
+  Values none(sumCount, p.cf(0.0f));
   none.append({minusInf, minusInf});
   Values sums = e.loop(
-      e.c(0), p.wide(splits), kAtOnce, none,
-      [&](Value first, ValueRange carried) -> Values {
+      e.c(0), p.wide(splits), e.mul(p.wide(turns), kAtOnce), none,
+      [&](Value base, ValueRange carried) -> Values {
+        Value first = p.add(p.narrow(base), turn);
         SmallVector<Values> o(kAtOnce), rest(kAtOnce);
+        auto splitOf = [&](int64_t a) {
+          return p.add(first, p.mul(turns, int32_t(a)));
+        };
         for (int64_t a = 0; a < kAtOnce; ++a) {
-          Value split = p.add(p.narrow(first), int32_t(a));
-          Value from = e.at(
-              at, e.mul(p.wide(least(split, p.add(splits, -1))), unitBytes));
+          Value from =
+              e.at(at, e.mul(p.wide(least(splitOf(a), p.add(splits, -1))),
+                             unitBytes));
           rest[a] = {e.load(four, e.at(from, pieces * kPieceBytes), 16)};
           for (Value number : piece) {
             Value offset = p.mul(least(number, p.c(int32_t(pieces - 1))),
@@ -230,26 +251,19 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
         Values after(carried), m(carried.take_back(2)), top(m);
         for (int64_t a = 0; a < kAtOnce; ++a) {
           rest[a] = p.split(rest[a][0]);
-          Value is = p.lt(p.add(p.narrow(first), int32_t(a)), splits);
+          Value is = p.lt(splitOf(a), splits);
           for (int r = 0; r < 2; ++r) {
             rest[a][r] = p.select(is, rest[a][r], minusInf);
             top[r] = p.fmax(top[r], rest[a][r]);
           }
         }
         Value shift[] = {emitShift(top[0]), emitShift(top[1])};
-        auto weightOf = [&](Value before, int r) {
-          Value change = p.fsub(shift[r], emitShift(before));
-          Value isNone =
-              p.isValue(before, -std::numeric_limits<float>::infinity());
-          return p.select(isNone, p.cf(0.0f), p.ex2(change));
-        };
-        Value alpha[] = {weightOf(m[0], 0), weightOf(m[1], 1)};
-        for (int64_t k = 0; k < 4 * width + 2; ++k) {
-          int r = k < 4 * width ? rowOf(k) : k % 2;
-          after[k] = p.fmul(after[k], alpha[r]);
-        }
+        Value alpha[] = {weightOf(m[0], shift[0]), weightOf(m[1], shift[1])};
+        for (int64_t k = 0; k < sumCount; ++k)
+          after[k] = p.fmul(after[k], alpha[rowAt(k)]);
         for (int64_t a = 0; a < kAtOnce; ++a) {
-          Value weight[] = {weightOf(rest[a][0], 0), weightOf(rest[a][1], 1)};
+          Value weight[] = {weightOf(rest[a][0], shift[0]),
+                            weightOf(rest[a][1], shift[1])};
           for (int64_t x = 0; x < width; ++x)
             for (auto [k, value] : llvm::enumerate(p.split(o[a][x])))
               after[4 * x + k] =
@@ -261,6 +275,27 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
         std::copy(top.begin(), top.end(), after.end() - 2);
         return after;
       });
+  // A row's lanes of all turns, and so all lanes of the warp, add up.
+  for (int32_t apart : {16, 8, 4})
+    sums = ifChanged(p.lt(lanes, p.c(apart + 1)), sums, [&](Values own) {
+      Values other;
+      for (Value value : own)
+        other.push_back(p.shuffleXor(value, apart));
+      Value ours[2], theirs[2];
+      for (int r = 0; r < 2; ++r) {
+        Value &top = own[sumCount + r], far = other[sumCount + r];
+        Value most = p.fmax(top, far), shift = emitShift(most);
+        ours[r] = weightOf(top, shift);
+        theirs[r] = weightOf(far, shift);
+        top = most;
+      }
+      for (int64_t k = 0; k < sumCount; ++k)
+        own[k] =
+            p.fma(other[k], theirs[rowAt(k)], p.fmul(own[k], ours[rowAt(k)]));
+      return own;
+    });
+  // One of them writes.
+  used = p.select(p.eq(turn, p.c(0)), used, p.c(0));
   Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
   Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
   for (int r = 0; r < 2; ++r) {

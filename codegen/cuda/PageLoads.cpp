@@ -94,7 +94,7 @@ void HopperKernel::emitLoadPages(Value barrierAt, Value at, int32_t chunks,
   auto load = [&](Value row, Value map, Value slot, Value entry) {
     for (int32_t k = 0; k < chunks; ++k)
       p.loadTile(p.add(p.add(at, k * keys * kRowBytes), p.mul(row, kRowBytes)),
-                 map, {p.c(64 * k), slot, head, entry}, barrierAt);
+                 map, {p.c(64 * k), slot, head, entry}, barrierAt, keyPolicy);
   };
   auto whole = [&] {
     Values entries;

@@ -261,18 +261,27 @@ void Ptx::prefetchMap(Value map) {
   ptx("prefetch.tensormap [$0];", {}, {}, {map});
 }
 void Ptx::loadTile(Value shared, Value map, ArrayRef<Value> coordinates,
-                   Value barrier) {
+                   Value barrier, Value policy) {
   Values operands = {shared, map, barrier};
   std::string list;
   for (Value coordinate : coordinates) {
     list += (list.empty() ? "$" : ", $") + std::to_string(operands.size());
     operands.push_back(coordinate);
   }
+  std::string end = "}], [$2]";
+  if (policy) {
+    end += ", $" + std::to_string(operands.size());
+    operands.push_back(policy);
+  }
   ptx("cp.async.bulk.tensor." + Twine(coordinates.size()) +
-          "d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [$0], "
-          "[$1, {" +
-          list + "}], [$2];",
+          "d.shared::cluster.global.tile.mbarrier::complete_tx::bytes" +
+          (policy ? ".L2::cache_hint" : "") + " [$0], [$1, {" + list + end +
+          ";",
       {}, {}, operands);
+}
+Value Ptx::evictFirst() {
+  return ptx("createpolicy.fractional.L2::evict_first.b64 $0, 1.0;", {i64()},
+             {}, {}, /*pure=*/true)[0];
 }
 
 void Ptx::prefetchTile(Value map, ArrayRef<Value> coordinates) {

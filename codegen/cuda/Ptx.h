@@ -93,8 +93,11 @@ public:
 
   // Asynchronous copies.
   void prefetchMap(Value map);
+  /// With a cache policy, unless that is null.
   void loadTile(Value shared, Value map, llvm::ArrayRef<Value> coordinates,
-                Value barrier);
+                Value barrier, Value policy = {});
+  /// Policy (i64) of what is read once.
+  Value evictFirst();
   /// Brings what loadTile would load into the second-level cache.
   void prefetchTile(Value map, llvm::ArrayRef<Value> coordinates);
   void fenceProxy();

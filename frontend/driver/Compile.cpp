@@ -238,15 +238,14 @@ static llvm::Error run() {
     for (LoadedPattern &variant : *variants) {
       if (forCuda) {
         for (const CudaTarget &target : targets->cuda) {
-          mlir::OwningOpRef<mlir::ModuleOp> module = variant.module->clone();
-          if (mlir::failed(
-                  lowerToKernel(*module, ("cuda:" + target.name).str())))
+          auto kernels = lowerToCudaKernels(*variant.module, target);
+          if (mlir::failed(kernels))
             return failed();
           if (emit == Emit::Mlir) {
-            module->print(stream);
+            kernels->many->print(stream);
             continue;
           }
-          auto ptx = emitPtx(*module, target);
+          auto ptx = emitPtx(*kernels, target);
           if (mlir::failed(ptx))
             return failed();
           stream << *ptx;

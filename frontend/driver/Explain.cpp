@@ -70,11 +70,12 @@ static double leastBytes(const KernelFacts &facts, const RunShape &shape) {
 }
 
 /// Sizes of the code that a target gets.
-static llvm::Error addSizes(mlir::ModuleOp kernels, const Request &request,
+static llvm::Error addSizes(mlir::ModuleOp kernels, const CudaKernels &ofCuda,
+                            const Request &request,
                             const llvm::StringMap<reference::Scalar> &scalars,
                             ExplainReport &report) {
   if (request.cuda) {
-    auto sizes = cudaSizes(kernels, *request.cuda, report.shape, scalars);
+    auto sizes = cudaSizes(ofCuda, *request.cuda, report.shape, scalars);
     if (!sizes)
       return sizes.takeError();
     report.cuda = std::move(*sizes);
@@ -100,7 +101,11 @@ static llvm::Expected<ExplainReport> explain(const Request &request,
   auto loaded = loadPattern(request.pattern, context);
   if (!loaded)
     return loaded.takeError();
-  if (mlir::failed(lowerToKernel(*loaded->module,
+  mlir::FailureOr<CudaKernels> ofCuda = CudaKernels();
+  if (request.cuda)
+    ofCuda = lowerToCudaKernels(*loaded->module, *request.cuda);
+  if (mlir::failed(ofCuda) ||
+      mlir::failed(lowerToKernel(*loaded->module,
                                  request.cuda ? request.targetName : "cpu")))
     return llvm::createStringError("the pattern could not be compiled");
   auto kernels = loaded->module->getOps<tile::KernelOp>();
@@ -130,7 +135,7 @@ static llvm::Expected<ExplainReport> explain(const Request &request,
                         : rooflineOfCore(*request.cpu, request.gigahertz,
                                          request.gigabytes, request.measure);
   if (llvm::Error error =
-          addSizes(*loaded->module, request, wanted.scalars, report))
+          addSizes(*loaded->module, *ofCuda, request, wanted.scalars, report))
     return std::move(error);
   return std::move(report);
 }

@@ -93,7 +93,7 @@ static llvm::Expected<ObjectBytes> buildSizes(mlir::ModuleOp kernels,
   return linkArtifact(objects);
 }
 
-static llvm::Expected<ObjectBytes> buildSizes(mlir::ModuleOp kernels,
+static llvm::Expected<ObjectBytes> buildSizes(const CudaKernels &kernels,
                                               const CudaTarget &target) {
   auto compiled = compileCudaSizes(kernels, target);
   if (mlir::failed(compiled))
@@ -220,7 +220,7 @@ filigree::workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
 }
 
 llvm::Expected<CudaSizes>
-filigree::cudaSizes(mlir::ModuleOp kernels, const CudaTarget &target,
+filigree::cudaSizes(const CudaKernels &kernels, const CudaTarget &target,
                     const RunShape &shape,
                     const llvm::StringMap<reference::Scalar> &scalars) {
   namespace runtime = filigree::runtime;

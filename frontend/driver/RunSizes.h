@@ -41,7 +41,7 @@ struct CudaSizes {
 
 /// On the target's chip, which need not be there.
 llvm::Expected<CudaSizes>
-cudaSizes(mlir::ModuleOp kernels, const CudaTarget &target,
+cudaSizes(const CudaKernels &kernels, const CudaTarget &target,
           const RunShape &shape,
           const llvm::StringMap<reference::Scalar> &scalars);
 

@@ -2,6 +2,7 @@
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a}))' | FileCheck %s --check-prefix=CUDA
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a most-chunk=512}))' | FileCheck %s --check-prefix=CUDA
 // RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a most-chunk=48}))' | FileCheck %s --check-prefix=HALF
+// RUN: filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda:sm_90a few=true}))' | FileCheck %s --check-prefix=FEW
 // RUN: not filigree-opt %s -split-input-file -pass-pipeline='builtin.module(lower-to-tile,tile.kernel(choose-schedule{target=cuda}))' 2>&1 | FileCheck %s --check-prefix=OTHER
 
 // Every decision comes with its reason.
@@ -82,4 +83,9 @@ func.func @wide(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>, %st: tensor<
 //  HALF-SAME:   schedule <rows = 32, chunk = 16, masked_chunk = 16, granule = 16, "{{.*}}; a wider one spilled, so 48; blocks of the lists, for 32 rows; blocks of the lists, for chunks of 16">
 // HALF-LABEL: tile.kernel @columns
 //  HALF-SAME:   schedule <rows = 128, chunk = 48, {{.*}}; a wider one spilled, so 48">
+// Few queries: the rows of one warpgroup, and keys as registers allow.
+// FEW-LABEL: tile.kernel @dense
+//  FEW-SAME:   schedule <rows = 64, chunk = 128, {{.*}}; few queries, for 64 rows">
+// FEW-LABEL: tile.kernel @lists
+//  FEW-SAME:   schedule <rows = 32, chunk = 64, {{.*}}; blocks of the lists, for 32 rows;
 // OTHER: error: 'tile.kernel' op expected target cpu or one of CUDA, but got `cuda`

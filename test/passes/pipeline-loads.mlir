@@ -1,4 +1,5 @@
 // RUN: filigree-opt %s -split-input-file -verify-diagnostics -pass-pipeline='builtin.module(tile.kernel(pipeline-loads{target=cuda:sm_90a}))' | FileCheck %s
+// RUN: filigree-opt %s -split-input-file -verify-diagnostics -pass-pipeline='builtin.module(tile.kernel(pipeline-loads{target=cuda:sm_90a few=true}))' | FileCheck %s --check-prefix=FEW
 
 // Three stages would fit: two do, as stage and phase of a number are its bits.
 // CHECK-LABEL: tile.kernel @two
@@ -51,6 +52,11 @@ tile.kernel @words [] schedule <rows = 128, chunk = 128, masked_chunk = 128, gra
 }
 // CHECK-LABEL: tile.kernel @fewer_rows
 //  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
+// For few queries as many as fit, up to eight.
+// FEW-LABEL: tile.kernel @four
+//  FEW-SAME:   pipeline <stages = 8, "stages of 24576 bytes
+// FEW-LABEL: tile.kernel @words
+//  FEW-SAME:   pipeline <stages = 3, "stages of 49152 bytes
 tile.kernel @fewer_rows [] schedule <rows = 64, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 4, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x64xbf16>):
