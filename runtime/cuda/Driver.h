@@ -83,7 +83,7 @@ enum TensorMapType : int { // CUtensorMapDataType
   kMapBf16 = 9
 };
 
-inline constexpr int kL2Promotion256 = 3; // CUtensorMapL2promotion
+inline constexpr int kL2Promotion128 = 2; // CUtensorMapL2promotion
 
 struct alignas(128) TensorMap { // CUtensorMap; 64 would do
   unsigned char bytes[128];

@@ -182,7 +182,7 @@ fil_status encodeTensorMap(const Driver &driver, const fil_abi_kernel &kernel,
   Result result = driver.cuTensorMapEncodeTiled(
       &out, mapType(tensor.arg.dtype), 4,
       reinterpret_cast<void *>(tensor.address), extents, strides, box, steps,
-      /*interleave=*/0, swizzle, kL2Promotion256, /*oobFill=*/0);
+      /*interleave=*/0, swizzle, kL2Promotion128, /*oobFill=*/0);
   if (result == kSuccess)
     return FIL_OK;
   Text what;
