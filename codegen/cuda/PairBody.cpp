@@ -96,6 +96,8 @@ Value PairBody::compared(arith::CmpIPredicate predicate, const Split &a,
   Value opposite = e.sub(e.c(0), difference.whole);
   Value limit =
       p.narrow(e.min(e.max(opposite, e.c(-kMostPart)), e.c(kMostPart)));
+  // LLVM would compare `opposite` instead, in 64 bits for every pair.
+  limit = p.ptx("mov.b32 $0, $1;", {e.i32()}, {}, {limit}, /*pure=*/true)[0];
   return arith::CmpIOp::create(e.b, e.loc, predicate, difference.part, limit);
 }
 
