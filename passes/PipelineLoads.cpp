@@ -38,7 +38,7 @@ static int64_t rangeBytes(tile::SideAttr side) {
 /// its barriers or a table.
 static int64_t walkBytes(tile::KernelOp kernel, bool ring) {
   constexpr int64_t frame = 192, ofStream = 96;
-  const int64_t copies = ring ? 10 : 5, rest = 352;
+  const int64_t copies = ring ? 12 : 5, rest = 368;
   int64_t bytes = frame, tileWords = 0, pages = 0;
   kernel.walk([&](tile::FoldOp fold) {
     if (fold.getPageTable())
@@ -78,12 +78,15 @@ private:
       keyDim = std::max(keyDim, dimOf(stream.getKey()));
       valueDim = std::max(valueDim, dimOf(stream.getValue()));
     });
+    bool ring = cuda->loadWarps > 0;
+    int64_t rows =
+        llvm::alignTo(kernel.getSchedule()->getRows(), cuda->groupRows);
+    // Outputs have a place of 8 rows of 64 columns a warp, or that of queries.
     int64_t queries =
-        llvm::alignTo(kernel.getSchedule()->getRows(), cuda->groupRows) *
-        std::max(rowBytes(keyDim), rowBytes(valueDim));
+        ring ? rows * rowBytes(keyDim) + rows / 16 * 1024
+             : rows * std::max(rowBytes(keyDim), rowBytes(valueDim));
     int64_t chunk = kernel.getSchedule()->getChunk();
     int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
-    bool ring = cuda->loadWarps > 0;
     const int64_t words = ring ? 48 : 0; // of a chunk, and its barriers
     int64_t shared = cuda->sharedOf(kernel.getWarps()->getCtas());
     int64_t room = shared - queries - walkBytes(kernel, ring);

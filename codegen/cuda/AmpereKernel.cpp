@@ -22,6 +22,7 @@ AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
   partKeys = keys / parts;
   keyBytes = keys * kRowBytes * keyChunks;
   stageBytes = keyBytes + keys * kRowBytes * valueChunks;
+  outputPieces = 2 * valueChunks;
   layOutShared();
 }
 

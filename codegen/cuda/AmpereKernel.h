@@ -62,8 +62,6 @@ private:
   /// Sets `thread`, `lane` and `warp` anew: what depends on them need not be
   /// kept in registers from one use to the next.
   void askThread();
-  /// A warp reads its own rows of Q alone.
-  void emitLastQueryRead() override { p.syncWarp(); }
 
   // AmpereEntries.cpp
   mlir::func::FuncOp emitPost() override;

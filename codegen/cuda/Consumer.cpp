@@ -61,196 +61,249 @@ void HopperKernel::release(int32_t ring, Value stage) {
   p.barrierArriveIf(p.eq(lane, p.c(0)), address(ring, stage, 8));
 }
 
-/// The words of the chunk in `stage`, read by the lane that gives it back.
-void HopperKernel::readChunk(Value stage) {
+/// Waits for chunk `number`: its words, read by the lane that gives it back.
+void HopperKernel::readChunk(Value number, Fold &fold) {
+  Stage stage = stageOf(number);
+  p.barrierWait(address(keyFull(), stage.index, 8), stage.parity);
   Values words = ifElse(
       p.eq(lane, p.c(0)),
       [&] {
         Type four = VectorType::get({4}, e.i32());
-        Value at = address(offChunk, stage, kChunkBytes);
+        Value at = address(offChunk, stage.index, kChunkBytes);
         return p.split(p.loadShared(four, at));
       },
       [&] { return Values(4, p.c(0)); });
-  chunkKey = p.broadcastLane0(words[0]);
-  chunkCount = p.broadcastLane0(words[1]);
-  chunkCode = p.broadcastLane0(words[2]);
+  fold.key = p.broadcastLane0(words[0]);
+  fold.count = p.broadcastLane0(words[1]);
+  fold.code = p.broadcastLane0(words[2]);
+}
+
+/// As one list, which loops carry, and back.
+Values HopperKernel::pack(const Fold &fold) {
+  Values all(fold.o);
+  for (const Values *some : {&fold.weights, &fold.m, &fold.l})
+    llvm::append_range(all, *some);
+  all.append({fold.keys, fold.values, fold.key, fold.count, fold.code,
+              fold.pass, fold.last});
+  return all;
+}
+
+HopperKernel::Fold HopperKernel::unpack(ValueRange all) {
+  Fold fold;
+  auto take = [&](Values &some, size_t count) {
+    some.assign(all.begin(), all.begin() + count);
+    all = all.drop_front(count);
+  };
+  take(fold.o, shape.valueDim / 2);
+  take(fold.weights, keys / 4);
+  take(fold.m, 2);
+  take(fold.l, 2);
+  Value *words[] = {&fold.keys, &fold.values, &fold.key, &fold.count,
+                    &fold.code, &fold.pass,   &fold.last};
+  for (auto [word, value] : llvm::zip_equal(words, all))
+    *word = value;
+  return fold;
+}
+
+/// The chunk at hand is the next one.
+void HopperKernel::enterChunk(const Fold &fold) {
+  chunkKey = fold.key;
+  chunkCount = fold.count;
+  chunkCode = p.bitAnd(fold.code, kLast - 1);
+}
+
+void HopperKernel::waitValues(const Fold &fold) {
+  Stage v = stageOf(fold.values);
+  p.barrierWait(address(valueFull(), v.index, 8), v.parity);
+}
+
+/// The products of the weights that wait, in flight until `joinProduct`.
+void HopperKernel::beginProduct(Fold &fold) {
+  fold.o = emitProduct(fold.o, fold.weights, stageOf(fold.values).index);
+  p.wgmmaCommit();
+}
+
+/// Sums are there, while `pending` younger products need not be.
+void HopperKernel::joinProduct(Fold &fold, int32_t pending) {
+  fold.o = p.wgmmaWait(pending, fold.o, fold.weights);
+  release(valueEmpty(), stageOf(fold.values).index);
+  fold.values = p.add(fold.values, 1);
+}
+
+/// What products are about to read is in its registers.
+void HopperKernel::fenceProducts(Fold &fold) {
+  Values both(fold.o);
+  llvm::append_range(both, fold.weights);
+  both = p.wgmmaFence(both);
+  fold.o.assign(both.begin(), both.begin() + fold.o.size());
+  fold.weights.assign(both.begin() + fold.o.size(), both.end());
+}
+
+/// Scores of the next chunk, while the weights of the one before are
+/// multiplied until `joinProduct`.
+Values HopperKernel::beginChunk(Fold &fold) {
+  enterChunk(fold);
+  Stage k = stageOf(fold.keys);
+  fenceProducts(fold);
+  Values s = emitScores(k.index);
+  p.wgmmaCommit();
+  waitValues(fold);
+  p.wgmmaFence();
+  beginProduct(fold);
+  s = p.wgmmaWait(1, s, {});
+  release(keyEmpty(), k.index);
+  return s;
+}
+
+/// The warpgroup's rows of Q are not read any more, nor the words of the tile
+/// before the one at hand.
+void HopperKernel::releaseQuery(Value cond) {
+  e.ifThen(cond, [&] { p.barrierArrive(address(queryEmpty(), group, 8)); });
+}
+
+/// One more chunk of a tile; `masked`: it may need a mask, or be the last.
+void HopperKernel::foldChunk(Fold &fold, bool masked) {
+  Values s = beginChunk(fold);
+  if (masked) {
+    fold.last = isLast(fold.code);
+    releaseQuery(fold.last);
+  }
+  s = emitLogits(s, masked);
+  Weights folded = emitLazySoftmax(s, fold.m);
+  fold.keys = p.add(fold.keys, 1);
+  readChunk(fold.keys, fold);
+  joinProduct(fold);
+  Values sums(fold.o);
+  llvm::append_range(sums, fold.l);
+  size_t oCount = fold.o.size();
+  sums = ifChanged(folded.moves, sums, [&](Values at) {
+    Value alpha[] = {emitAlpha(fold.m[0], folded.shift[0]),
+                     emitAlpha(fold.m[1], folded.shift[1])};
+    for (size_t x = 0; x < at.size(); ++x)
+      at[x] = p.fmul(at[x], alpha[x < oCount ? rowOf(x) : x - oCount]);
+    return at;
+  });
+  fold.o.assign(sums.begin(), sums.begin() + oCount);
+  fold.weights = packWeights(folded.weights);
+  fold.m = folded.top;
+  for (int row = 0; row < 2; ++row)
+    fold.l[row] = p.fadd(sums[oCount + row], folded.sums[row]);
+}
+
+/// The last product of a tile and the first scores of the next one, under which
+/// the result of that tile is stored.
+void HopperKernel::emitTurn(Fold &fold) {
+  const Values m = fold.m, l = fold.l;
+  enterChunk(fold);
+  fold.last = isLast(fold.code);
+  waitValues(fold);
+  fenceProducts(fold);
+  beginProduct(fold);
+  Stage k = stageOf(fold.keys);
+  Values s;
+  auto beginScores = [&] {
+    p.barrierWait(address(queryFull(), group, 8), p.bitAnd(fold.pass, 1));
+    p.wgmmaFence();
+    s = emitScores(k.index);
+    p.wgmmaCommit();
+  };
+  // A merge has no registers for scores beside it.
+  if (!few)
+    beginScores();
+  joinProduct(fold, /*pending=*/few ? 0 : 1);
+  tileAt = tileWordsAt(p.add(fold.pass, -1));
+  e.ifThen(p.lt(p.c(0), fold.pass), [&] { emitTileEnd({fold.o, m, l}); });
+  if (few)
+    beginScores();
+  s = p.wgmmaWait(0, s, {});
+  release(keyEmpty(), k.index);
+  releaseQuery(fold.last);
+  fold.keys = p.add(fold.keys, 1);
+  tileAt = tileWordsAt(fold.pass);
+  // Without keys all are masked.
+  Weights first = emitSoftmax(emitLogits(s, /*masked=*/true), {});
+  readChunk(fold.keys, fold);
+  fold.o.assign(fold.o.size(), p.cf(0.0f));
+  fold.weights = packWeights(first.weights);
+  fold.m = first.top;
+  fold.l = first.sums;
+  fold.pass = p.add(fold.pass, 1);
+}
+
+/// The result of the tile at `tileAt`.
+void HopperKernel::emitTileEnd(const State &state) {
+  if (!few)
+    return emitResult(state);
+  // A warpgroup without rows has multiplied for nothing.
+  e.ifThen(p.lt(p.mul(group, 64), usedRows()), [&] { emitResult(state); });
+  p.syncWarp();
+}
+
+/// Before the first chunk there are values of none, multiplied with weights 0.
+void HopperKernel::clearFirstValues() {
+  Type four = VectorType::get({4}, e.i32());
+  Value zeros = arith::ConstantOp::create(
+      builder, e.loc,
+      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+  int32_t threads = 128 * warpgroups;
+  Value thread = p.add(p.add(p.mul(group, 128), p.mul(warp, 32)), lane);
+  e.loop(p.wide(thread), e.c(valueBytes / 16), threads, [&](Value piece) {
+    p.storeShared(zeros, p.add(address(offValues), p.mul(p.narrow(piece), 16)));
+  });
+  p.fenceProxy();
+  p.syncNamed(p.c(1 + warpgroups), threads);
 }
 
 void HopperKernel::emitConsumer() {
   rowInTile = p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2));
   columnPair = p.mul(p.bitAnd(lane, 3), 2);
-  Type i32 = e.i32();
+  clearFirstValues();
+  Value zero = p.c(0), none = p.cf(0.0f);
+  Fold begin;
+  begin.o.assign(shape.valueDim / 2, none);
+  begin.weights.assign(keys / 4, zero);
+  begin.m = begin.l = {none, none};
+  begin.keys = begin.values = begin.pass = zero;
+  begin.last = e.truth(true);
+  readChunk(zero, begin);
 
-  auto tiles = scf::WhileOp::create(builder, e.loc, TypeRange{i32, i32, i32},
-                                    ValueRange{p.c(0), p.c(0), p.c(0)});
-  OpBuilder::InsertionGuard guard(builder);
-  // Passes, key stages and value stages used so far.
-  auto begin = [&](Region &region) {
-    Block *block = builder.createBlock(&region, {}, TypeRange{i32, i32, i32},
-                                       SmallVector<Location>(3, e.loc));
-    return ValueRange(block->getArguments());
+  auto foldOne = [&](ValueRange at, bool masked) {
+    Fold fold = unpack(at);
+    foldChunk(fold, masked);
+    return pack(fold);
   };
-  ValueRange before = begin(tiles.getBefore());
-  p.barrierWait(address(barrier(kQueryFull)), p.bitAnd(before[0], 1));
-  Value word = p.loadShared(e.i64(), tileWordsAt(before[0]));
-  Value more = arith::CmpIOp::create(builder, e.loc, arith::CmpIPredicate::ne,
-                                     word, e.c(-1));
-  scf::ConditionOp::create(builder, e.loc, more, before);
-
-  ValueRange counts = begin(tiles.getAfter());
-  tileAt = tileWordsAt(counts[0]);
-  Values used = emitPass(counts[1], counts[2]);
-  scf::YieldOp::create(builder, e.loc,
-                       ValueRange{p.add(counts[0], 1), used[0], used[1]});
-}
-
-Values HopperKernel::emitPass(Value keysBefore, Value valuesBefore) {
-  Type f32 = e.f32(), i32 = e.i32();
-  Stage first = stageOf(keysBefore);
-  p.barrierWait(address(keyFull(), first.index, 8), first.parity);
-  readChunk(first.index);
-  size_t oCount = shape.valueDim / 2, pCount = keys / 4;
-
-  // A pass without chunks: zeros, and -inf.
-  SmallVector<Type> types(oCount, f32);
-  types.append(4, f32);
-  types.append(2, i32);
-  auto some =
-      scf::IfOp::create(builder, e.loc, types, p.lt(p.c(-1), chunkCode), true);
-  {
-    OpBuilder::InsertionGuard inner(builder);
-    builder.setInsertionPointToStart(some.elseBlock());
-    release(keyEmpty(), first.index);
-    if (ownOutput())
-      p.barrierArrive(address(barrier(kQueryEmpty)));
-    Values none(oCount, p.cf(0.0f));
-    Value minusInf = p.cf(-std::numeric_limits<float>::infinity());
-    none.append({minusInf, minusInf, p.cf(0.0f), p.cf(0.0f)});
-    none.append({p.add(keysBefore, 1), valuesBefore});
-    scf::YieldOp::create(builder, e.loc, none);
-
-    builder.setInsertionPointToStart(some.thenBlock());
-    p.wgmmaFence();
-    Values s = emitScores(first.index);
-    p.wgmmaCommit();
-    s = p.wgmmaWait(0, s, {});
-    release(keyEmpty(), first.index);
-    s = emitLogits(s, /*masked=*/true);
-    Weights begun = emitSoftmax(s, {});
-    Values state(oCount, p.cf(0.0f));
-    llvm::append_range(state, packWeights(begun.weights));
-    llvm::append_range(state, begun.top);
-    llvm::append_range(state, begun.sums);
-    auto nextChunk = [&](Value number) {
-      Stage stage = stageOf(number);
-      p.barrierWait(address(keyFull(), stage.index, 8), stage.parity);
-      readChunk(stage.index);
-    };
-    Value second = p.add(keysBefore, 1);
-    nextChunk(second);
-    state.append({second, valuesBefore, chunkKey, chunkCount, chunkCode});
-
-    // One more chunk; `masked`: it may need a mask.
-    auto foldChunk = [&](ValueRange at, bool masked) -> Values {
-      Values o(at.take_front(oCount));
-      Values held(at.slice(oCount, pCount));
-      ValueRange m = at.slice(oCount + pCount, 2);
-      ValueRange l = at.slice(oCount + pCount + 2, 2);
-      ValueRange rest = at.drop_front(oCount + pCount + 4);
-      Value keysUsed = rest[0], valuesUsed = rest[1];
-      Stage k = stageOf(keysUsed), v = stageOf(valuesUsed);
-      chunkKey = rest[2];
-      chunkCount = rest[3];
-      chunkCode = rest[4];
-      Values both(o);
-      llvm::append_range(both, held);
-      both = p.wgmmaFence(both);
-      o.assign(both.begin(), both.begin() + oCount);
-      held.assign(both.begin() + oCount, both.end());
-      s = emitScores(k.index);
-      p.wgmmaCommit();
-      p.barrierWait(address(valueFull(), v.index, 8), v.parity);
-      p.wgmmaFence();
-      o = emitProduct(o, held, v.index);
-      p.wgmmaCommit();
-      s = p.wgmmaWait(1, s, {});
-      release(keyEmpty(), k.index);
-      s = emitLogits(s, masked);
-      Weights folded = emitLazySoftmax(s, m);
-      Value next = p.add(keysUsed, 1);
-      nextChunk(next);
-      o = p.wgmmaWait(0, o, held);
-      release(valueEmpty(), v.index);
-      Values sums(o);
-      llvm::append_range(sums, l);
-      sums = ifChanged(folded.moves, sums, [&](Values at) {
-        Value alpha[] = {emitAlpha(m[0], folded.shift[0]),
-                         emitAlpha(m[1], folded.shift[1])};
-        for (size_t x = 0; x < at.size(); ++x)
-          at[x] = p.fmul(at[x], alpha[x < oCount ? rowOf(x) : x - oCount]);
-        return at;
-      });
-      Values after(ArrayRef(sums).take_front(oCount));
-      llvm::append_range(after, packWeights(folded.weights));
-      llvm::append_range(after, folded.top);
-      for (int row = 0; row < 2; ++row)
-        after.push_back(p.fadd(sums[oCount + row], folded.sums[row]));
-      after.append(
-          {next, p.add(valuesUsed, 1), chunkKey, chunkCount, chunkCode});
-      return after;
-    };
-    auto isEnd = [&](ValueRange at) { return p.lt(at.back(), p.c(0)); };
-    auto isFull = [&](ValueRange at) {
-      Value whole = p.eq(at[at.size() - 2], p.c(keys));
-      Value plain = arith::CmpIOp::create(
-          builder, e.loc, arith::CmpIPredicate::ult, at.back(), p.c(256));
-      return e.band(whole, plain);
-    };
-    // Full chunks have a loop without a mask to themselves.
-    Values folded = e.whileLoop(
-        state, [&](ValueRange at) { return e.bnot(isEnd(at)); },
+  auto isFull = [&](ValueRange at) {
+    Fold fold = unpack(at);
+    Value plain = arith::CmpIOp::create(
+        builder, e.loc, arith::CmpIPredicate::ult, fold.code, p.c(256));
+    return e.band(p.eq(fold.count, p.c(keys)), plain);
+  };
+  auto isTile = [&](ValueRange at) {
+    return e.bnot(p.eq(unpack(at).code, p.c(kQuit)));
+  };
+  Values folded = e.whileLoop(pack(begin), isTile, [&](ValueRange at) {
+    Fold fold = unpack(at);
+    emitTurn(fold);
+    tileAt = tileWordsAt(p.add(fold.pass, -1));
+    // Full chunks have a loop without a mask to themselves; the last of a tile
+    // is not among them.
+    return e.whileLoop(
+        pack(fold), [&](ValueRange at) { return e.bnot(unpack(at).last); },
         [&](ValueRange at) -> Values {
           Values rest = e.whileLoop(at, isFull, [&](ValueRange inner) {
-            return foldChunk(inner, /*masked=*/false);
+            return foldOne(inner, /*masked=*/false);
           });
-          return ifChanged(e.bnot(isEnd(rest)), rest, [&](Values last) {
-            return foldChunk(last, /*masked=*/true);
-          });
+          return foldOne(rest, /*masked=*/true);
         });
-    ValueRange done = folded;
-    // The chunk of the end holds no keys.
-    Value keysUsed = done[oCount + pCount + 4];
-    Value valuesUsed = done[oCount + pCount + 5];
-    release(keyEmpty(), stageOf(keysUsed).index);
-    if (ownOutput())
-      p.barrierArrive(address(barrier(kQueryEmpty)));
-    Stage v = stageOf(valuesUsed);
-    p.barrierWait(address(valueFull(), v.index, 8), v.parity);
-    Values both(done.take_front(oCount + pCount));
-    both = p.wgmmaFence(both);
-    Values held(ArrayRef(both).drop_front(oCount));
-    Values o = emitProduct(ValueRange(both).take_front(oCount), held, v.index);
-    p.wgmmaCommit();
-    o = p.wgmmaWait(0, o, held);
-    release(valueEmpty(), v.index);
-    llvm::append_range(o, done.slice(oCount + pCount, 4));
-    o.append({p.add(keysUsed, 1), p.add(valuesUsed, 1)});
-    scf::YieldOp::create(builder, e.loc, o);
-  }
-  ValueRange result = some.getResults();
-  State state;
-  state.o.assign(result.begin(), result.begin() + oCount);
-  state.m.assign(result.begin() + oCount, result.begin() + oCount + 2);
-  state.l.assign(result.begin() + oCount + 2, result.begin() + oCount + 4);
-  // A warpgroup without rows has computed nothing of use, but all of its lanes
-  // have read the words of the tile before one gives it back.
-  if (few) {
-    e.ifThen(p.lt(p.mul(group, 64), usedRows()), [&] { emitResult(state); });
-    p.syncWarp();
-  } else {
-    emitResult(state);
-  }
-  if (!ownOutput())
-    p.barrierArrive(address(barrier(kQueryEmpty)));
-  return {result[oCount + 4], result[oCount + 5]};
+  });
+
+  Fold fold = unpack(folded);
+  e.ifThen(p.lt(zero, fold.pass), [&] {
+    waitValues(fold);
+    fenceProducts(fold);
+    beginProduct(fold);
+    joinProduct(fold);
+    tileAt = tileWordsAt(p.add(fold.pass, -1));
+    emitTileEnd({fold.o, fold.m, fold.l});
+  });
 }

@@ -82,11 +82,12 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
     return offset;
   };
   offWalk = take(layout.bytes);
-  offTile = take(2 * tileBytes());
+  offTile = take(kTiles * tileBytes());
   offPending = take(kEntries * tileBytes());
   at = llvm::alignTo(at, 16);
   offEntries = take(kEntries * 16);
-  offPosted = take(16);
+  offPosted = take(8);
+  offKept = take(8);
   offVotes = take(16);
   offEntryFull = take(8 * kEntries);
   offEntryEmpty = take(8 * kEntries);

@@ -31,11 +31,16 @@ namespace filigree::cuda {
 
 /// Codes of entries and chunks that are no (stream, case).
 enum : int32_t { kEnd = -1, kBegin = -2, kQuit = -3 };
+/// Added to the code of a tile's last chunk.
+inline constexpr int32_t kLast = 1 << 16;
 
 /// Bytes of a row of a tile in shared memory: 64 elements, swizzled.
 inline constexpr int32_t kRowBytes = 128;
 /// Bytes of the words of a chunk: key, n, code.
 inline constexpr int32_t kChunkBytes = 16;
+
+/// Bytes of 8 rows of 64 columns.
+inline constexpr int32_t kPieceBytes = 8 * kRowBytes;
 
 /// Where in the workspace: whether a row waits for the exact launch.
 inline constexpr int64_t kMarkAt = 64;
@@ -80,10 +85,6 @@ protected:
   virtual void emitRoles(Value thread, Value warpOfBlock) = 0;
   /// Whether keys in pages can be loaded.
   virtual bool loadsPages() const { return false; }
-  /// After the last use of the output's place in shared memory.
-  virtual void emitReleaseOutput() {}
-  /// Before rows of O lie where those of Q did: every warp that reads them has.
-  virtual void emitLastQueryRead() = 0;
   /// What a run of keys [key, key + n) becomes, and a tile.
   virtual mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   virtual mlir::func::FuncOp emitWalkPass();
@@ -175,6 +176,13 @@ protected:
   };
   Staged emitStage(const State &state);
   void emitStore(const Staged &staged);
+  Values emitLse(const State &state);
+  Staged placeOfOutput();
+  int groupsOf(int piece);
+  Value warpRow();
+  Value pieceAt(int number);
+  void emitStagePieces(ValueRange o, ValueRange inverse, int from, int end);
+  void emitStorePieces(const Staged &staged, int from, int end);
   /// Of a row's maximum and this thread's share of its sum: what the row of O
   /// is multiplied by, and the log-sum-exp.
   std::pair<Value, Value> emitLastStep(Value m, Value l, Value head);
@@ -215,18 +223,21 @@ protected:
   int32_t keyChunks, valueChunks; ///< of 64 elements
 
   // Bytes into dynamic shared memory.
-  int32_t offQuery = 0, offOutput = 0; ///< the same place, or its own
-  int32_t offWalk, offTile, offPending, offEntries, offPosted, offVotes;
+  int32_t offQuery = 0;
+  int32_t offOutput = 0, outputPieces; ///< of each warp
+  int32_t offWalk, offTile, offPending, offEntries, offPosted, offKept,
+      offVotes;
   int32_t sharedBytes;
   /// Entries between the walker and the loads, and their barriers.
   static constexpr int32_t kEntries = 8;
-  /// Words of a tile that entry `index` begins, and of two tiles: while one is
-  /// stored the next begins.
+  /// Words of a tile that entry `index` begins, and of tiles at hand: while a
+  /// warpgroup stores one another may be a tile ahead, and the loads another.
+  static constexpr int32_t kTiles = 4;
   Value pendingWordsAt(Value index) {
     return address(offPending, index, tileBytes());
   }
   Value tileWordsAt(Value pass) {
-    return address(offTile, p.bitAnd(pass, 1), tileBytes());
+    return address(offTile, p.bitAnd(pass, kTiles - 1), tileBytes());
   }
   int32_t offEntryFull, offEntryEmpty;
   /// Words of a tile that others see: the frame and the streams'.

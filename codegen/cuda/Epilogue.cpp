@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/CudaKernel.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace filigree;
@@ -62,14 +63,11 @@ void CudaKernel::emitStoreLse(Value lse, ArrayRef<Value> place) {
   e.ifThen(marked, [&] { p.storeRelaxed(p.c(1), e.at(workspace, kMarkAt)); });
 }
 
-void CudaKernel::emitEpilogue(const State &state) {
-  emitStore(emitStage(state));
-}
-
-CudaKernel::Staged CudaKernel::emitStage(const State &state) {
+/// Log-sum-exp of the rows; what those of O are multiplied with.
+Values CudaKernel::emitLse(const State &state) {
   Value batch = tileWord(walk::kBatch), head0 = tileWord(walk::kHead);
   Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
-  Value count = usedRows();
+  Value used = usedRows();
   Values inverse;
   for (int row = 0; row < 2; ++row) {
     Value number = p.add(rowInTile, 8 * row);
@@ -79,78 +77,122 @@ CudaKernel::Staged CudaKernel::emitStage(const State &state) {
     auto [factor, lse] =
         emitLastStep(state.m[row], emitCheckedTop(state.m[row], sum), head);
     inverse.push_back(factor);
-    Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, count));
+    Value writes = e.band(p.eq(columnPair, p.c(0)), p.lt(number, used));
     e.ifThen(writes, [&, lse = lse] {
       emitStoreLse(lse, {batch, head, token});
     });
   }
+  return inverse;
+}
 
-  if (offOutput == offQuery)
-    emitLastQueryRead();
-  Value warpRow = p.sub(rowInTile, p.shr(lane, 2));
-  Value warpAt = p.add(address(offOutput), p.mul(warpRow, 128));
-  Value swizzle = p.bitAnd(lane, 7);
-  // Row of the lane among the 16, by halves of 8, for stmatrix.
-  Value laneRow = p.bitAnd(lane, 15);
-  Value laneAt = p.add(warpAt, p.mul(laneRow, 128));
-  int64_t groups = shape.valueDim / 8; // of 8 columns
-  for (int64_t g = 0; g < groups; g += 2) {
-    int64_t width = std::min<int64_t>(2, groups - g);
-    Values registers;
-    for (int64_t x = g; x < g + width; ++x)
-      for (int row = 0; row < 2; ++row) {
-        int64_t k = 4 * x + 2 * row;
-        registers.push_back(p.pack(outputType, p.fmul(state.o[k], inverse[row]),
-                                   p.fmul(state.o[k + 1], inverse[row])));
-      }
-    if (!cuda.storeMatrix) {
-      for (auto [k, word] : llvm::enumerate(registers)) {
-        int64_t x = g + int64_t(k) / 2;
-        Value place = p.mul(p.bitXor(p.c(x % 8), p.shr(lane, 2)), 16);
-        Value at = p.add(warpAt, p.add(p.mul(p.shr(lane, 2), 128), place));
-        at = p.add(at, p.mul(p.bitAnd(lane, 3), 4));
-        p.storeShared(word,
-                      p.add(at, int32_t(x / 8) * rows * 128 + 1024 * (k % 2)));
-      }
-      continue;
-    }
-    Value column = p.add(p.shr(lane, 4), g % 8);
-    Value at = p.add(laneAt, int32_t(g / 8) * rows * 128);
-    p.storeMatrices(p.add(at, p.mul(p.bitXor(column, swizzle), 16)), registers);
-  }
+CudaKernel::Staged CudaKernel::placeOfOutput() {
+  Value batch = tileWord(walk::kBatch), head = tileWord(walk::kHead);
+  Value row0 = e.add(tileWord(walk::kRow0), tileWord(walk::kQueryBase));
+  return {tensorAt(slots, storeOp.getOutput(), {batch, head, row0}),
+          usedRows()};
+}
+
+CudaKernel::Staged CudaKernel::emitStage(const State &state) {
+  emitStagePieces(state.o, emitLse(state), 0, 2 * valueChunks);
   p.syncWarp();
-  return {tensorAt(slots, storeOp.getOutput(), {batch, head0, row0}), count};
+  return placeOfOutput();
 }
 
 void CudaKernel::emitStore(const Staged &staged) {
-  auto [base, count] = staged;
-  Value warpRow = p.sub(rowInTile, p.shr(lane, 2));
-  Value warpAt = p.add(address(offOutput), p.mul(warpRow, 128));
-  int64_t groups = shape.valueDim / 8;
-  // 16 bytes a lane and turn, rows one after the other.
+  emitStorePieces(staged, 0, 2 * valueChunks);
+  p.syncWarp();
+}
+
+// 8 rows of 64 columns at a time go through shared memory, so that lanes store
+// 16 bytes of a row side by side; as many such pieces between two syncs as
+// there is room for.
+void CudaKernel::emitEpilogue(const State &state) {
+  Values inverse = emitLse(state);
+  Staged staged = placeOfOutput();
+  const int pieces = 2 * valueChunks;
+  for (int from = 0; from < pieces; from += outputPieces) {
+    int end = std::min(pieces, from + outputPieces);
+    emitStagePieces(state.o, inverse, from, end);
+    p.syncWarp();
+    emitStorePieces(staged, from, end);
+    p.syncWarp();
+  }
+}
+
+/// Groups of 8 columns of a piece: of its 64, those that the output has.
+int CudaKernel::groupsOf(int piece) {
+  return std::min<int>(8, int(shape.valueDim / 8) - 8 * (piece / 2));
+}
+
+/// Row of the warp's first in the tile.
+Value CudaKernel::warpRow() { return p.sub(rowInTile, p.shr(lane, 2)); }
+
+/// Of the warp's pieces in shared memory.
+Value CudaKernel::pieceAt(int number) {
+  Value warpAt = p.mul(p.shr(warpRow(), 4), outputPieces * kPieceBytes);
+  return p.add(p.add(address(offOutput), warpAt), number * kPieceBytes);
+}
+
+/// Piece k is rows 8 (k % 2) to 8 more of the warp's 16, columns 64 (k / 2) to
+/// 64 more.
+void CudaKernel::emitStagePieces(ValueRange o, ValueRange inverse, int from,
+                                 int end) {
+  // A lane names a row of 8 for stmatrix, or has two numbers of one.
+  Value laneRow = cuda.storeMatrix ? p.bitAnd(lane, 7) : p.shr(lane, 2);
+  for (int piece = from; piece < end; ++piece) {
+    int row = piece % 2, groups = groupsOf(piece);
+    Values words;
+    for (int g = 0; g < groups; ++g) {
+      int k = 4 * (8 * (piece / 2) + g) + 2 * row;
+      words.push_back(p.pack(outputType, p.fmul(o[k], inverse[row]),
+                             p.fmul(o[k + 1], inverse[row])));
+    }
+    Value rowAt = p.add(pieceAt(piece - from), p.mul(laneRow, kRowBytes));
+    auto placeOf = [&](Value group) {
+      return p.add(rowAt, p.mul(p.bitXor(group, laneRow), 16));
+    };
+    for (int g = 0; g < groups;) {
+      if (!cuda.storeMatrix) {
+        p.storeShared(words[g],
+                      p.add(placeOf(p.c(g)), p.mul(p.bitAnd(lane, 3), 4)));
+        ++g;
+        continue;
+      }
+      int count = int(llvm::bit_floor(unsigned(std::min(4, groups - g))));
+      // Lanes beyond the last matrix name places that nobody writes.
+      Value group = p.add(p.bitAnd(p.shr(lane, 3), count - 1), g);
+      p.storeMatrices(placeOf(group), ValueRange(words).slice(g, count));
+      g += count;
+    }
+  }
+}
+
+void CudaKernel::emitStorePieces(const Staged &staged, int from, int end) {
+  auto [base, used] = staged;
   Value output = storeOp.getOutput();
   Value headStride = e.mul(tensorSlot(slots, output, 6), e.c(2));
   Value stride = e.mul(tensorSlot(slots, output, 7), e.c(2));
-  Type four = VectorType::get({4}, e.i32());
-  int64_t pieces = 16 * groups;
-  for (int64_t turn = 0; turn < pieces; turn += 32) {
-    Value piece = p.add(lane, turn);
-    Value row = p.div(piece, groups), column = p.rem(piece, groups);
-    Value number = p.add(warpRow, row);
-    Value inside = p.lt(number, count);
-    if (turn + 32 > pieces)
-      inside = e.band(inside, p.lt(piece, p.c(pieces)));
-    Value at = p.add(warpAt, p.mul(row, 128));
-    at = p.add(at, p.mul(p.div(column, 8), rows * 128));
-    Value place = p.bitXor(p.bitAnd(column, 7), p.bitAnd(row, 7));
-    e.ifThen(inside, [&, base = base] {
-      Value data = p.loadShared(four, p.add(at, p.mul(place, 16)));
-      RowPlace to = placeOfRow(number);
-      Value offset = e.add(e.mul(to.token, stride), e.mul(to.head, headStride));
-      offset = e.add(offset, p.wide(p.mul(column, 16)));
-      LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
-    });
+  for (int piece = from; piece < end; ++piece) {
+    Value at = pieceAt(piece - from);
+    int groups = groupsOf(piece);
+    for (int turn = 0; turn < 8 * groups; turn += 32) {
+      Value number = p.add(lane, turn);
+      Value row = p.div(number, groups), group = p.rem(number, groups);
+      Value inTile = p.add(p.add(warpRow(), 8 * (piece % 2)), row);
+      Value inside = p.lt(inTile, used);
+      if (turn + 32 > 8 * groups)
+        inside = e.band(inside, p.lt(number, p.c(8 * groups)));
+      Value place = p.add(at, p.mul(row, kRowBytes));
+      place = p.add(place, p.mul(p.bitXor(group, row), 16));
+      e.ifThen(inside, [&, base = base] {
+        Value data = p.loadShared(VectorType::get({4}, e.i32()), place);
+        RowPlace to = placeOfRow(inTile);
+        Value offset =
+            e.add(e.mul(to.token, stride), e.mul(to.head, headStride));
+        Value column = p.add(group, 8 * (piece / 2));
+        offset = e.add(offset, p.wide(p.mul(column, 16)));
+        LLVM::StoreOp::create(builder, e.loc, data, e.at(base, offset), 16);
+      });
+    }
   }
-  emitReleaseOutput();
-  p.syncWarp();
 }

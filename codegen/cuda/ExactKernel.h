@@ -49,7 +49,6 @@ private:
   bool loadsPages() const override { return true; }
   bool readsKeys() const override { return true; }
   void emitBarrierInit() override {}
-  void emitLastQueryRead() override {}
   mlir::func::FuncOp emitPost() override { return {}; }
   mlir::func::FuncOp emitWalkPass() override { return {}; }
   void emitRoles(Value thread, Value warpOfBlock) override;

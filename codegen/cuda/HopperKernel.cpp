@@ -32,25 +32,20 @@ LogicalResult HopperKernel::verify() {
 }
 
 void HopperKernel::layOutShared() {
-  int32_t query = rows * kRowBytes * std::max(keyChunks, valueChunks);
-  int32_t output = rows * kRowBytes * valueChunks;
-  offKeys = query;
+  offKeys = rows * kRowBytes * keyChunks; // behind Q
   offValues = offKeys + stages * keyBytes;
-  auto layOutFrom = [&](int32_t at) {
+  offOutput = offValues + stages * valueBytes;
+  const int32_t room = cuda.sharedOf(ctasPerMultiprocessor());
+  for (outputPieces = 2 * valueChunks;; --outputPieces) {
     // So that addresses of a stage's words are its own and an offset.
-    offPages = layOutWalker(at);
+    offPages = layOutWalker(offOutput + rows / 16 * outputPieces * kPieceBytes);
     int32_t pages = isPaged() ? kEntries * boxes() * 4 : 0;
     offChunk = llvm::alignTo(offPages + pages, stages * kChunkBytes);
     offBarriers = offChunk + stages * kChunkBytes;
-    sharedBytes = offBarriers + 8 * (kRings + 4 * stages);
-  };
-  int32_t end = offValues + stages * valueBytes;
-  layOutFrom(end + output);
-  offOutput = end;
-  if (sharedBytes <= cuda.sharedOf(ctasPerMultiprocessor()))
-    return;
-  layOutFrom(end);
-  offOutput = offQuery;
+    sharedBytes = offBarriers + 8 * (2 * warpgroups + 4 * stages);
+    if (outputPieces == 1 || sharedBytes <= room)
+      return;
+  }
 }
 
 SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
@@ -62,7 +57,7 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
                       128,
                       0});
   };
-  use(fold.getQuery(), rows);
+  use(fold.getQuery(), 64);
   for (walk::StreamCode &stream : streams) {
     use(stream.op.getKey(), boxKeys);
     use(stream.op.getValue(), boxKeys);
@@ -78,9 +73,11 @@ SmallVector<fil_abi_tensor_map> HopperKernel::tensorMaps() {
 
 void HopperKernel::emitBarrierInit() {
   int32_t warps = 4 * warpgroups;
-  p.barrierInit(address(barrier(kQueryFull)), 1);
-  // Every lane has read the words of the tile.
-  p.barrierInit(address(barrier(kQueryEmpty)), 32 * warps);
+  for (int32_t g = 0; g < warpgroups; ++g) {
+    p.barrierInit(address(queryFull() + 8 * g), 1);
+    // Every lane has read the words of the tile.
+    p.barrierInit(address(queryEmpty() + 8 * g), 128);
+  }
   for (int32_t s = 0; s < stages; ++s) {
     p.barrierInit(address(keyFull() + 8 * s), 1);
     p.barrierInit(address(keyEmpty() + 8 * s), warps);

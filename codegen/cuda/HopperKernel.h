@@ -13,16 +13,24 @@
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
-//     until the end: wait qFull
-//       for chunk i until the end: wait kFull
+//     P = O = 0, V of no chunk = 0
+//     until the end: for chunk 0 of a tile: wait kFull
+//         wait vFull; O += P V of the tile before; commit
+//         wait qFull; S = Q K_0^T; commit
+//         wait for O; arrive vEmpty; the end of the tile before: l;
+//           log-sum-exp; O / l -> smem -> memory; or, of a split: O, m, l ->
+//           workspace, the last to come merges        (Epilogue.cpp, Merge.cpp)
+//         wait for S; arrive kEmpty; edge, mask, row maxima, P = exp2; O = 0
+//       for chunk i > 0: wait kFull
 //         S = Q K_i^T; commit
-//         wait vFull; O += P V_(i-1); commit                (not for i = 0)
+//         wait vFull; O += P V_(i-1); commit
 //         wait for S; arrive kEmpty; edge, mask, row maxima, P_i = exp2
 //         wait for O; arrive vEmpty; O *= alpha
-//       wait vFull; O += P V_last; wait; arrive vEmpty
-//       l; log-sum-exp; O / l -> smem -> memory; or, of a split: O, m, l ->
-//         workspace, the last to come merges          (Epilogue.cpp, Merge.cpp)
-//       arrive qEmpty: after the last S if O has a place beside Q
+//       arrive qEmpty: after the last S, and the end of the tile before
+//     wait vFull; O += P V; wait; the end of the last tile
+//
+// So a tile ends while the next one begins, and the warpgroups are as far apart
+// as before: their halves of Q have barriers of their own.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CUDA_HOPPERKERNEL_H
@@ -48,15 +56,7 @@ private:
   void emitBarrierInit() override;
   void emitRoles(Value thread, Value warpOfBlock) override;
   bool loadsPages() const override { return true; }
-  void emitLastQueryRead() override { p.syncNamed(p.add(group, 1), 128); }
   void emitPrologue(Value thread) override;
-  /// The copy engine writes the next Q where rows of O lay.
-  void emitReleaseOutput() override {
-    if (!ownOutput())
-      p.fenceProxy();
-  }
-  /// O has a place beside Q, so that the next Q is loaded while O is stored.
-  bool ownOutput() const { return offOutput != offQuery; }
   Stage stageOf(Value number) { return CudaKernel::stageOf(number, stages); }
 
   // Loader.cpp
@@ -80,7 +80,8 @@ private:
   void emitLoad(Value barrierAt, Value at, int32_t tileRows, int32_t chunks,
                 Value map, Value row, Value head, Value batch,
                 Value policy = {});
-  void emitLoadQuery(Value barrierAt, llvm::function_ref<Value(int64_t)> word);
+  /// The rows of warpgroup `number`.
+  void emitLoadQuery(int32_t number, llvm::function_ref<Value(int64_t)> word);
 
   // PageLoads.cpp
   mlir::func::FuncOp emitKeysInPages(size_t s) override;
@@ -96,11 +97,33 @@ private:
   // Consumer.cpp
   void emitConsumer();
   Value emitAlpha(Value before, Value shift);
-  /// One pass; key and value stages used so far, before and after.
-  Values emitPass(Value keysUsed, Value valuesUsed);
+  /// What a warpgroup carries from chunk to chunk.
+  struct Fold {
+    Values o;
+    Values weights; ///< of the chunk before, not multiplied yet
+    Values m, l;
+    Value keys, values;     ///< stages used so far (i32)
+    Value key, count, code; ///< words of the next chunk, maybe of another tile
+    Value pass;             ///< tiles begun so far
+    Value last;             ///< whether the tile has no more chunks (i1)
+  };
+  Values pack(const Fold &fold);
+  Fold unpack(ValueRange all);
+  Value isLast(Value code) { return p.lt(p.c(kLast - 1), code); }
+  void fenceProducts(Fold &fold);
+  Values beginChunk(Fold &fold);
+  void enterChunk(const Fold &fold);
+  void waitValues(const Fold &fold);
+  void beginProduct(Fold &fold);
+  void joinProduct(Fold &fold, int32_t pending = 0);
+  void foldChunk(Fold &fold, bool masked);
+  void emitTurn(Fold &fold);
+  void emitTileEnd(const State &state);
+  void clearFirstValues();
+  void releaseQuery(Value cond);
   /// One lane gives a stage back for its warp.
   void release(int32_t ring, Value stage);
-  void readChunk(Value stage);
+  void readChunk(Value number, Fold &fold);
   Values emitScores(Value stage);
   Values emitProduct(ValueRange o, ValueRange probabilities, Value stage);
 
@@ -112,12 +135,17 @@ private:
   int32_t keyBytes, valueBytes; ///< of a stage
   int32_t boxKeys; ///< of a chunk's keys, those that are loaded at once
   int32_t offKeys, offValues, offPages, offChunk, offBarriers;
-  enum { kQueryFull, kQueryEmpty, kRings }; ///< barriers; then 4 per stage
+  // Barriers: 2 a warpgroup, then 4 a stage.
   int32_t barrier(int32_t index) const { return offBarriers + 8 * index; }
-  int32_t keyFull() const { return barrier(kRings); }
-  int32_t keyEmpty() const { return barrier(kRings + stages); }
-  int32_t valueFull() const { return barrier(kRings + 2 * stages); }
-  int32_t valueEmpty() const { return barrier(kRings + 3 * stages); }
+  int32_t queryFull() const { return barrier(0); }
+  int32_t queryEmpty() const { return barrier(warpgroups); }
+  int32_t ring(int32_t number) const {
+    return barrier(2 * warpgroups + number * stages);
+  }
+  int32_t keyFull() const { return ring(0); }
+  int32_t keyEmpty() const { return ring(1); }
+  int32_t valueFull() const { return ring(2); }
+  int32_t valueEmpty() const { return ring(3); }
 };
 
 } // namespace filigree::cuda

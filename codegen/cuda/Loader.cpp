@@ -11,18 +11,17 @@
 //   keys:    until quit, for each entry:
 //              begin: Q -> L2
 //              chunk: wait kEmpty; K -> smem; chunk words; kFull
-//                     first: Q
-//              end:   wait kEmpty; chunk words = end; kFull
 //                     no chunk before: Q
-//   Q:       wait qEmpty; Q -> smem, row by row if heads share the tile; words
-//            of the tile; qFull
+//   Q:       for each warpgroup: wait qEmpty; its rows of Q -> smem, row by row
+//            if heads share the tile; once, words of the tile; qFull
 //   values:  until quit, for each chunk: wait vEmpty; V -> smem, vFull
 //
 // Q has one place, free when the tile before has its last scores; the first
-// keys of a tile need not wait for that. The tile's words are copied meanwhile,
-// from the ring of entries to where those who compute read them. Copies of keys
-// in pages: PageLoads.cpp. Few queries read keys once: they leave the
-// second-level cache first.
+// keys of a tile need not wait for that. A tile without keys has a chunk of
+// rows that lie behind all, zeros. The tile's words are copied meanwhile, from
+// the ring of entries to where those who compute read them. Copies of keys in
+// pages: PageLoads.cpp. Few queries read keys once: they leave the second-level
+// cache first.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/HopperKernel.h"
@@ -39,31 +38,36 @@ void HopperKernel::emitLoad(Value barrierAt, Value at, int32_t tileRows,
                {p.c(64 * k), row, head, batch}, barrierAt, policy);
 }
 
-void HopperKernel::emitLoadQuery(Value barrierAt,
+void HopperKernel::emitLoadQuery(int32_t number,
                                  llvm::function_ref<Value(int64_t)> word) {
   Value batch = word(walk::kBatch), head = word(walk::kHead);
-  Value row = p.add(word(walk::kRow0), word(walk::kQueryBase));
-  Value at = address(offQuery);
+  Value token0 = p.add(word(walk::kRow0), word(walk::kQueryBase));
+  Value barrierAt = address(queryFull() + 8 * number);
+  const int32_t first = 64 * number, bytes = kRowBytes * keyChunks;
   // Bytes are expected before they can arrive, and this thread arrives last.
   auto whole = [&] {
-    p.barrierExpectOnly(barrierAt, p.c(rows * kRowBytes * keyChunks));
-    emitLoad(barrierAt, at, rows, keyChunks, mapPointers[0], row, head, batch);
+    p.barrierExpectOnly(barrierAt, p.c(64 * bytes));
+    emitLoad(barrierAt, address(offQuery + first * kRowBytes), rows, keyChunks,
+             mapPointers[0], p.add(token0, first), head, batch);
   };
   if (!mayPack())
     return whole();
   Value pack = word(walk::kPack), tokens = word(walk::kRows);
   e.ifThen(p.eq(pack, p.c(1)), whole, [&] {
+    auto bound = [&](Value a, int32_t most) -> Value {
+      return arith::MinSIOp::create(builder, e.loc, a, p.c(most));
+    };
     Value used = arith::MulIOp::create(builder, e.loc, pack, tokens);
-    p.barrierExpectOnly(barrierAt, p.mul(used, kRowBytes * keyChunks));
-    e.loop(e.c(0), p.wide(tokens), 1, [&](Value token) {
-      Value number = p.narrow(token);
-      Value first = arith::MulIOp::create(builder, e.loc, number, pack);
-      e.loop(e.c(0), p.wide(pack), 1, [&](Value k) {
-        Value of = p.narrow(k);
-        emitLoad(barrierAt, p.add(at, p.mul(p.add(first, of), kRowBytes)), rows,
-                 keyChunks, mapPointers.back(), p.add(row, number),
-                 p.add(head, of), batch);
-      });
+    used = bound(used, first + 64);
+    used = arith::MaxSIOp::create(builder, e.loc, used, p.c(first));
+    p.barrierExpectOnly(barrierAt, p.mul(p.add(used, -first), bytes));
+    e.loop(e.c(first), p.wide(used), 1, [&](Value at) {
+      Value row = p.narrow(at);
+      Value token = arith::DivUIOp::create(builder, e.loc, row, pack);
+      Value of = arith::RemUIOp::create(builder, e.loc, row, pack);
+      emitLoad(barrierAt, p.add(address(offQuery), p.mul(row, kRowBytes)), rows,
+               keyChunks, mapPointers.back(), p.add(token0, token),
+               p.add(head, of), batch);
     });
   });
 }
@@ -130,11 +134,6 @@ void HopperKernel::emitKeyLoader() {
   };
   Value zero = p.c(0);
   keyPolicy = few ? p.evictFirst() : Value();
-  auto waitQuery = [&](Value pass) {
-    p.barrierWait(address(barrier(kQueryEmpty)),
-                  p.bitXor(p.bitAnd(pass, 1), p.c(1)));
-  };
-  Value queryFull = address(barrier(kQueryFull));
   auto begin = [&](const Entry &entry, ValueRange state) -> Values {
     Value tile = pendingWordsAt(entry.index);
     Values next(state);
@@ -143,9 +142,11 @@ void HopperKernel::emitKeyLoader() {
     next[kBegun] = entry.index;
     Value row =
         p.add(wordOf(tile, walk::kRow0), wordOf(tile, walk::kQueryBase));
-    for (int32_t k = 0; k < keyChunks; ++k)
-      p.prefetchTile(mapPointers[0], {p.c(64 * k), row,
-                                      wordOf(tile, walk::kHead), next[kBatch]});
+    for (int32_t g = 0; g < warpgroups; ++g)
+      for (int32_t k = 0; k < keyChunks; ++k)
+        p.prefetchTile(mapPointers[0],
+                       {p.c(64 * k), p.add(row, 64 * g),
+                        wordOf(tile, walk::kHead), next[kBatch]});
     return next;
   };
   auto chunk = [&](const Entry &entry, ValueRange state) -> Values {
@@ -154,18 +155,15 @@ void HopperKernel::emitKeyLoader() {
     Stage k = stageOf(state[kChunk]);
     waitEmpty(keyEmpty(), k);
     Value full = address(keyFull(), k.index, 8);
-    Value isEnd = p.eq(entry.code, p.c(kEnd));
     // Bytes are expected before they can arrive, and this thread arrives last.
-    e.ifThen(e.bnot(isEnd), [&] {
-      p.barrierExpectOnly(full, p.c(keyBytes));
-      Value at = address(offKeys, k.index, keyBytes);
-      Value map = mapOf(entry.code, 1, 2);
-      if (isPaged())
-        emitLoadPages(full, at, keyChunks, map, nullptr, state[kHead], entry);
-      else
-        emitLoad(full, at, keys, keyChunks, map, entry.row, state[kHead],
-                 state[kBatch], keyPolicy);
-    });
+    p.barrierExpectOnly(full, p.c(keyBytes));
+    Value at = address(offKeys, k.index, keyBytes);
+    Value map = mapOf(entry.code, 1, 2);
+    if (isPaged())
+      emitLoadPages(full, at, keyChunks, map, nullptr, state[kHead], entry);
+    else
+      emitLoad(full, at, keys, keyChunks, map, entry.row, state[kHead],
+               state[kBatch], keyPolicy);
     p.storeShared(p.join({entry.key, entry.n, entry.code, zero}),
                   address(offChunk, k.index, kChunkBytes));
     p.barrierArrive(full);
@@ -173,15 +171,18 @@ void HopperKernel::emitKeyLoader() {
       give(entry.index);
     Value begun = p.lt(p.c(-1), state[kBegun]);
     e.ifThen(begun, [&] {
-      waitQuery(state[kPass]);
       Value tile = pendingWordsAt(state[kBegun]);
-      emitLoadQuery(queryFull,
-                    [&](int64_t number) { return wordOf(tile, number); });
-      Value words = tileWordsAt(state[kPass]);
-      for (int64_t k = 0; k < tileWords(); ++k)
-        p.storeShared(p.loadShared(e.i64(), p.add(tile, int32_t(8 * k))),
-                      p.add(words, int32_t(8 * k)));
-      p.barrierArrive(queryFull);
+      // A warpgroup need not wait for another to be as far.
+      for (int32_t g = 0; g < warpgroups; ++g) {
+        p.barrierWait(address(queryEmpty() + 8 * g),
+                      p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
+        emitLoadQuery(g, [&](int64_t number) { return wordOf(tile, number); });
+        Value words = tileWordsAt(state[kPass]);
+        for (int64_t k = 0; g == 0 && k < tileWords(); ++k)
+          p.storeShared(p.loadShared(e.i64(), p.add(tile, int32_t(8 * k))),
+                        p.add(words, int32_t(8 * k)));
+        p.barrierArrive(address(queryFull() + 8 * g));
+      }
       give(state[kBegun]);
     });
     Values next(state);
@@ -198,9 +199,11 @@ void HopperKernel::emitKeyLoader() {
         p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
         [&] { return chunk(entry, state); });
   });
-  waitQuery(last[kPass]);
-  p.storeShared(e.c(-1), tileWordsAt(last[kPass]));
-  p.barrierArrive(queryFull);
+  Stage quit = stageOf(last[kChunk]);
+  waitEmpty(keyEmpty(), quit);
+  p.storeShared(p.join({zero, zero, p.c(kQuit), zero}),
+                address(offChunk, quit.index, kChunkBytes));
+  p.barrierArrive(address(keyFull(), quit.index, 8));
 }
 
 void HopperKernel::emitValueLoader() {
@@ -237,18 +240,13 @@ void HopperKernel::emitValueLoader() {
     next[kChunk] = p.add(state[kChunk], 1);
     return next;
   };
-  auto end = [&](const Entry &entry, ValueRange state) -> Values {
-    give(entry.index);
-    return Values(state);
-  };
-  forEntries(Values(kCounts, p.c(0)), [&](const Entry &entry,
-                                          ValueRange state) {
+  // Those who compute clear the values before the first.
+  p.barrierArrive(address(valueFull()));
+  Values init(kCounts, p.c(0));
+  init[kChunk] = p.c(1);
+  forEntries(init, [&](const Entry &entry, ValueRange state) {
     return ifElse(
         p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
-        [&] {
-          return ifElse(
-              p.eq(entry.code, p.c(kEnd)), [&] { return end(entry, state); },
-              [&] { return chunk(entry, state); });
-        });
+        [&] { return chunk(entry, state); });
   });
 }

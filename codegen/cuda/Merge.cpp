@@ -34,7 +34,7 @@ static constexpr int64_t kWaves = 4;
 static constexpr int64_t kDrawnBytes = 128;
 static constexpr int64_t kCounters = (FIL_ABI_ZEROED_BYTES - kDrawnBytes) / 4;
 /// Bytes of a piece of all lanes.
-static constexpr int64_t kPieceBytes = 512;
+static constexpr int64_t kPartBytes = 512;
 /// Splits, and pieces of each, that a thread loads before it adds.
 static constexpr int64_t kAtOnce = 8, kMostPieces = 4;
 
@@ -111,7 +111,7 @@ Value CudaKernel::takesFew(Value slots, Value multiprocessors) {
 }
 
 int64_t CudaKernel::warpBytes() const {
-  return (shape.valueDim / 8 + 1) * kPieceBytes;
+  return (shape.valueDim / 8 + 1) * kPartBytes;
 }
 
 Value CudaKernel::tileWarps(Value slots) {
@@ -158,11 +158,11 @@ void CudaKernel::emitPartial(const State &state) {
   e.ifThen(p.lt(rowInTile, used), [&] {
     for (int64_t k = 0; k < pieces; ++k)
       e.store(p.join(ValueRange(state.o).slice(4 * k, 4)),
-              e.at(at, k * kPieceBytes), 16);
+              e.at(at, k * kPartBytes), 16);
     Value l[] = {emitCheckedSum(state.o, state.l[0], 0),
                  emitCheckedSum(state.o, state.l[1], 1)};
     e.store(p.join({state.m[0], state.m[1], l[0], l[1]}),
-            e.at(at, pieces * kPieceBytes), 16);
+            e.at(at, pieces * kPartBytes), 16);
   });
 
   // Barriers of the group on both sides carry what the one thread released and
@@ -241,10 +241,10 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
           Value from =
               e.at(at, e.mul(p.wide(least(splitOf(a), p.add(splits, -1))),
                              unitBytes));
-          rest[a] = {e.load(four, e.at(from, pieces * kPieceBytes), 16)};
+          rest[a] = {e.load(four, e.at(from, pieces * kPartBytes), 16)};
           for (Value number : piece) {
             Value offset = p.mul(least(number, p.c(int32_t(pieces - 1))),
-                                 int32_t(kPieceBytes));
+                                 int32_t(kPartBytes));
             o[a].push_back(e.load(four, e.at(from, p.wide(offset)), 16));
           }
         }

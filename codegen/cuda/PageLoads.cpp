@@ -108,8 +108,10 @@ void HopperKernel::emitLoadPages(Value barrierAt, Value at, int32_t chunks,
   Value none = p.c(page);
   auto box = [&](Value number) {
     Value first = p.mul(number, boxKeys), left = p.sub(chunk.n, first);
-    Value entry = entryOf(number), slot = slotOf(first);
-    Value some = p.lt(p.c(0), left);
+    Value slot = slotOf(first), some = p.lt(p.c(0), left);
+    Value entry = ifElse(
+        some, [&] { return Values{entryOf(number)}; },
+        [&] { return Values{p.c(0)}; })[0];
     auto atOnce = [&] { load(first, map, p.select(some, slot, none), entry); };
     if (!ofValues)
       return atOnce();

@@ -95,9 +95,13 @@ Values CudaKernel::emitLogits(Values s, bool masked) {
   if (!plainScores)
     for (size_t k = 0; k < streams.size(); ++k) {
       auto edge = [&](Values values) { return emitOn(values, k, -1, true); };
-      s = streams.size() == 1
-              ? edge(s)
-              : ifChanged(p.eq(p.bitAnd(chunkCode, 255), p.c(k)), s, edge);
+      Value is;
+      if (streams.size() > 1)
+        is = p.eq(p.bitAnd(chunkCode, 255), p.c(k));
+      // Where there are no keys there are no tensors to look into.
+      if (Value some = p.lt(p.c(0), chunkCount); masked)
+        is = is ? e.band(is, some) : some;
+      s = is ? ifChanged(is, s, edge) : edge(s);
     }
   if (!masked)
     return s;

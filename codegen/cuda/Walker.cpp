@@ -13,6 +13,9 @@
 //     post end
 //   post quit
 //
+// A chunk is handed over when the next is posted or the end, since the last of
+// a tile says so; a tile without chunks has one of no keys.
+//
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/CudaKernel.h"
 
@@ -27,20 +30,44 @@ func::FuncOp CudaKernel::emitPost() {
       named("post"), {e.ptr(), e.i32(), e.i32(), e.i32(), e.i32()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         shared = emitShared();
-        Value scratch = args[0];
+        Value scratch = args[0], code = args[3];
         Value number = p.loadShared(e.i32(), address(offPosted));
-        p.storeShared(p.add(number, 1), address(offPosted));
+        Value kept = p.loadShared(e.i32(), address(offKept));
         Stage at = stageOf(number, kEntries);
-        waitEmpty(offEntryEmpty, at);
-        for (int k = 0; k < 4; ++k)
-          p.storeShared(args[1 + k],
-                        p.add(address(offEntries, at.index, 16), 4 * k));
-        e.ifThen(p.eq(args[3], p.c(kBegin)), [&] {
-          Value words = pendingWordsAt(at.index);
-          for (int64_t k = 0; k < tileWords(); ++k)
-            p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+        auto codeAt = [&](Value index) {
+          return p.add(address(offEntries, index, 16), 8);
+        };
+        auto handOver = [&](Value index) {
+          p.barrierArrive(address(offEntryFull, index, 8));
+        };
+        Value isEnd = p.eq(code, p.c(kEnd));
+        Value isKept = p.lt(p.c(-1), kept);
+        e.ifThen(isKept, [&] {
+          Value place = p.rem(p.add(number, kEntries - 1), kEntries);
+          e.ifThen(isEnd,
+                   [&] { p.storeShared(p.add(kept, kLast), codeAt(place)); });
+          handOver(place);
+          p.storeShared(p.c(-1), address(offKept));
         });
-        p.barrierArrive(address(offEntryFull, at.index, 8));
+        e.ifThen(e.bnot(e.band(isEnd, isKept)), [&] {
+          waitEmpty(offEntryEmpty, at);
+          // Rows behind all are loaded as zeros.
+          Value words[] = {p.select(isEnd, p.c(1 << 30), args[1]), args[2],
+                           p.select(isEnd, p.c(kLast), code), args[4]};
+          for (auto [k, word] : llvm::enumerate(words))
+            p.storeShared(
+                word, p.add(address(offEntries, at.index, 16), int32_t(4 * k)));
+          p.storeShared(p.add(number, 1), address(offPosted));
+          e.ifThen(p.eq(code, p.c(kBegin)), [&] {
+            Value words = pendingWordsAt(at.index);
+            for (int64_t k = 0; k < tileWords(); ++k)
+              p.storeShared(e.loadI64(scratch, k), p.add(words, 8 * k));
+          });
+          e.ifThen(
+              p.lt(p.c(-1), code),
+              [&] { p.storeShared(code, address(offKept)); },
+              [&] { handOver(at.index); });
+        });
         return {};
       });
 }
@@ -94,6 +121,7 @@ void CudaKernel::emitWalker() {
           builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
           address(offWalk)));
   p.storeShared(p.c(0), address(offPosted));
+  p.storeShared(p.c(-1), address(offKept));
   emitFrameInit(scratch);
   // Every tile has as many splits.
   if (few) {
