@@ -129,8 +129,9 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   setFrame(scratch, kTile, tile);
   Value rowEnd = e.min(nq, e.add(row0, rowTiles(slots).rows));
 
+  // Called once: the body is the whole walk, and inlined.
   auto place = [&](Value document, Value first, Value rows, Value docQ,
-                   Value queryBase, llvm::function_ref<Value(size_t)> keyBase,
+                   Value queryBase, Value keyBase,
                    llvm::function_ref<Value(size_t)> keys) {
     setFrame(scratch, kDocument, document);
     setFrame(scratch, kRow0, first);
@@ -142,7 +143,7 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
                e.asInt(tensorAt(slots, fold.getPageTable(), {document})));
     for (size_t s = 0; s < streams.size(); ++s) {
       Value area = e.at(scratch, layout.stream[s]);
-      e.storeI64(keyBase(s), area, kKeyBase);
+      e.storeI64(keyBase, area, kKeyBase);
       e.storeI64(keys(s), area, kNk);
       Value offset = e.sub(keys(s), docQ);
       if (fold.getOffsets())
@@ -156,18 +157,17 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   };
 
   if (!fold.getCuQuery()) {
-    place(
-        batch, row0, e.sub(rowEnd, row0), nq, e.c(0),
-        [&](size_t) -> Value { return e.c(0); },
-        [&](size_t s) -> Value {
-          return tensorSlot(slots, streams[s].op.getKey(), 3);
-        });
+    place(batch, row0, e.sub(rowEnd, row0), nq, e.c(0), e.c(0),
+          [&](size_t s) -> Value {
+            return tensorSlot(slots, streams[s].op.getKey(), 3);
+          });
     return;
   }
 
-  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd. What is
-  // needed after a pass is read again after it, by an address from the frame:
-  // no register holds it through the walk.
+  // Documents: the last d with cu_q[d] <= row0, then on until rowEnd; rows
+  // before, between and behind them see no key. What is needed after a pass is
+  // read again after it, by an address from the frame: no register holds it
+  // through the walk.
   setFrame(scratch, kTileRow, row0);
   setFrame(scratch, kTileEnd, rowEnd);
   Value cuQ = fold.getCuQuery(), cuK = fold.getCuKey();
@@ -182,80 +182,94 @@ void WalkEmitter::emitLocate(Value scratch, Value slots, Value tile,
   auto startOf = [&](Value table, Value d, Value limit) {
     return e.min(e.max(raw(table, d), e.c(0)), limit);
   };
-  // Rows of no document see no key.
-  auto blank = [&](Value from, Value to) {
-    e.ifThen(e.lt(from, to), [&] {
-      place(
-          e.c(0), from, e.sub(to, from), to, e.c(0),
-          [&](size_t) -> Value { return e.c(0); },
-          [&](size_t) -> Value { return e.c(0); });
-    });
+  auto ifElse = [&](Value cond, llvm::function_ref<SmallVector<Value>()> then,
+                    llvm::function_ref<SmallVector<Value>()> otherwise) {
+    auto branch = [&](llvm::function_ref<SmallVector<Value>()> values) {
+      return [values](OpBuilder &builder, Location loc) {
+        scf::YieldOp::create(builder, loc, values());
+      };
+    };
+    return scf::IfOp::create(e.b, e.loc, cond, branch(then), branch(otherwise));
   };
-  auto visit = [&] {
-    Value documents = documentsIn(slots);
-    SmallVector<Value> found = e.whileLoop(
-        {e.c(0), documents},
-        [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
-        [&](ValueRange range) -> SmallVector<Value> {
-          Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
-          Value below = e.le(startOf(cuQ, middle, nq), row0);
-          return {e.select(below, middle, range[0]),
-                  e.select(below, range[1], middle)};
-        });
-    // Next document, and the first row not yet written.
-    SmallVector<Value> last = e.whileLoop(
-        {found[0], row0},
-        [&](ValueRange state) {
-          Value documents = documentsIn(slotsOf(scratch));
-          Value inRange = e.lt(state[0], documents);
-          Value index = e.min(state[0], e.add(documents, -1));
-          Value start = startOf(cuQ, index, queries());
-          return e.band(inRange, e.lt(start, frame(scratch, kTileEnd)));
-        },
-        [&](ValueRange state) -> SmallVector<Value> {
-          Value row0 = frame(scratch, kTileRow);
-          Value rowEnd = frame(scratch, kTileEnd);
-          Value nq = queries(), nk = leastKeys(slotsOf(scratch));
-          Value d = state[0], next = e.add(d, 1);
-          Value qLo = startOf(cuQ, d, nq), qHi = startOf(cuQ, next, nq);
-          Value kLo = cuK ? startOf(cuK, d, nk) : e.c(0);
-          Value kHi =
-              cuK ? startOf(cuK, next, nk) : startOf(fold.getLengths(), d, nk);
-          Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
-          // Where no unit looks at all bounds, each tile does at those it uses.
-          if (!checksDocuments) {
-            setFrame(scratch, kDocument, d);
-            setFrame(scratch, kRow0, row0);
-            if (isPaged())
-              reportLength(scratch, raw(fold.getLengths(), d), nk);
-            SmallVector<std::pair<Value, Value>> tables = {{cuQ, nq}};
-            if (cuK)
-              tables.push_back({cuK, nk});
-            for (auto [table, limit] : tables) {
-              Value lo = raw(table, d), hi = raw(table, next);
-              Value leaves =
-                  e.bor(e.lt(lo, e.c(0)), e.bor(e.lt(hi, lo), e.lt(limit, hi)));
-              e.ifThen(leaves, [&, hi = hi] {
-                emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, hi);
-              });
-            }
+  Value documents = documentsIn(slots);
+  SmallVector<Value> found = e.whileLoop(
+      {e.c(0), documents},
+      [&](ValueRange range) { return e.lt(e.add(range[0], 1), range[1]); },
+      [&](ValueRange range) -> SmallVector<Value> {
+        Value middle = e.udiv(e.add(range[0], range[1]), e.c(2));
+        Value below = e.le(startOf(cuQ, middle, nq), row0);
+        return {e.select(below, middle, range[0]),
+                e.select(below, range[1], middle)};
+      });
+  // Next document, and the first row not yet written.
+  e.whileLoop(
+      {found[0], row0},
+      [&](ValueRange state) {
+        Value end = frame(scratch, kTileEnd);
+        auto start = ifElse(
+            e.lt(state[0], documentsIn(slotsOf(scratch))),
+            [&] {
+              return SmallVector<Value>{startOf(cuQ, state[0], queries())};
+            },
+            [&] { return SmallVector<Value>{end}; });
+        return e.bor(e.lt(start.getResult(0), end), e.lt(state[1], end));
+      },
+      [&](ValueRange state) -> SmallVector<Value> {
+        Value row0 = frame(scratch, kTileRow),
+              rowEnd = frame(scratch, kTileEnd);
+        Value nq = queries(), nk = leastKeys(slotsOf(scratch));
+        Value d = state[0], next = e.add(d, 1), written = state[1];
+        auto bounds = ifElse(
+            e.lt(d, documentsIn(slotsOf(scratch))),
+            [&] {
+              Value kLo = cuK ? startOf(cuK, d, nk) : e.c(0);
+              Value kHi = cuK ? startOf(cuK, next, nk)
+                              : startOf(fold.getLengths(), d, nk);
+              return SmallVector<Value>{startOf(cuQ, d, nq),
+                                        startOf(cuQ, next, nq), kLo, kHi};
+            },
+            [&] {
+              return SmallVector<Value>{rowEnd, rowEnd, e.c(0), e.c(0)};
+            });
+        Value qLo = bounds.getResult(0), qHi = bounds.getResult(1);
+        Value kLo = bounds.getResult(2), kHi = bounds.getResult(3);
+        Value from = e.max(qLo, row0), to = e.min(qHi, rowEnd);
+        // Rows before the document, then it: there is one while rows are left.
+        Value until = e.min(from, rowEnd), blank = e.lt(written, until);
+        // Where no unit looks at all bounds, each tile does at those it uses.
+        auto check = [&] {
+          setFrame(scratch, kDocument, d);
+          setFrame(scratch, kRow0, row0);
+          if (isPaged())
+            reportLength(scratch, raw(fold.getLengths(), d), nk);
+          SmallVector<std::pair<Value, Value>> tables = {{cuQ, nq}};
+          if (cuK)
+            tables.push_back({cuK, nk});
+          for (auto [table, limit] : tables) {
+            Value lo = raw(table, d), hi = raw(table, next);
+            Value leaves =
+                e.bor(e.lt(lo, e.c(0)), e.bor(e.lt(hi, lo), e.lt(limit, hi)));
+            e.ifThen(leaves, [&, hi = hi] {
+              emitReport(scratch, FIL_ABI_DOCUMENT_BOUNDS, hi);
+            });
           }
-          blank(state[1], e.min(from, rowEnd));
-          Value written = e.max(state[1], e.max(from, to));
-          e.ifThen(e.lt(from, to), [&] {
-            place(
-                d, e.sub(from, qLo), e.sub(to, from), e.sub(qHi, qLo), qLo,
-                [&](size_t) -> Value { return kLo; },
-                [&](size_t) -> Value {
-                  return e.max(e.sub(kHi, kLo), e.c(0));
-                });
-          });
-          return {next, written};
+        };
+        if (!checksDocuments)
+          e.ifThen(e.bnot(blank), check);
+        auto choose = [&](Value ofBlank, Value ofDocument) {
+          return e.select(blank, ofBlank, ofDocument);
+        };
+        Value rows = choose(e.sub(until, written), e.sub(to, from));
+        SmallVector<Value> after = {
+            choose(d, next), choose(until, e.max(written, e.max(from, to)))};
+        e.ifThen(e.lt(e.c(0), rows), [&] {
+          Value keys = choose(e.c(0), e.max(e.sub(kHi, kLo), e.c(0)));
+          place(choose(e.c(0), d), choose(written, e.sub(from, qLo)), rows,
+                choose(until, e.sub(qHi, qLo)), choose(e.c(0), qLo),
+                choose(e.c(0), kLo), [&](size_t) { return keys; });
         });
-    blank(last[1], frame(scratch, kTileEnd));
-  };
-  e.ifThen(e.lt(e.c(0), documentsIn(slots)), visit,
-           [&] { blank(row0, rowEnd); });
+        return after;
+      });
 }
 
 void WalkEmitter::reportLength(Value scratch, Value length, Value most) {
