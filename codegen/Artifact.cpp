@@ -133,7 +133,8 @@ public:
                    i32((launch.persistent ? FIL_ABI_LAUNCH_PERSISTENT : 0) |
                        (launch.zeroed ? FIL_ABI_LAUNCH_ZEROED : 0)),
                    i32(maps.size()), text(launch.function), array(maps),
-                   function(launch.units)},
+                   function(launch.units), blob(launch.image),
+                   i64(launch.image.size())},
                   sizeof(fil_abi_launch));
   }
 

@@ -23,6 +23,7 @@ struct CpuCode {
 /// fil_abi_launch.
 struct CudaLaunch {
   std::string function;
+  std::string image; ///< cubin, if it has one of its own; else the code's
   std::string units; ///< host function, of one of the linked objects
   uint32_t threads = 0, sharedBytes = 0, ctasPerSm = 1;
   bool persistent = false, zeroed = false;
@@ -41,10 +42,10 @@ struct CudaCode {
 
 struct ArtifactKernel {
   KernelInterface interface;
-  std::string variant;              ///< "d128_f32"
-  std::string ir;                   ///< the pattern as attn IR
-  llvm::SmallVector<CpuCode> cpu;   ///< ascending isa
-  llvm::SmallVector<CudaCode> cuda; ///< ascending arch
+  std::string variant;                 ///< "d128_f32"
+  std::string ir;                      ///< the pattern as attn IR
+  llvm::SmallVector<CpuCode> cpu;      ///< ascending isa
+  llvm::SmallVector<CudaCode, 1> cuda; ///< ascending arch
 };
 
 using ObjectBytes = llvm::SmallVector<char>;

@@ -10,6 +10,8 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
+#include <future>
+#include <map>
 
 using namespace mlir;
 using namespace filigree;
@@ -103,9 +105,10 @@ std::string filigree::emitText(ModuleOp llvmModule, const CpuTarget &target,
 }
 
 namespace {
-/// Device functions, and those that the runtime calls on the host.
+/// Device functions by launch, and those that the runtime calls on the host.
 struct CudaModules {
-  OwningOpRef<ModuleOp> device, host;
+  cuda::DeviceModules devices;
+  OwningOpRef<ModuleOp> host;
   cuda::CudaEntryPoints entries;
 };
 } // namespace
@@ -117,21 +120,54 @@ static FailureOr<CudaModules> lowerForCuda(const CudaKernels &kernels,
   std::string prefix = ("fil_" + kernel.getSymName() + "_" +
                         variantName(kernel) + "_" + target.name + "_")
                            .str();
-  CudaModules modules = {
-      ModuleOp::create(kernel.getLoc()), ModuleOp::create(kernel.getLoc()), {}};
+  CudaModules modules = {{}, ModuleOp::create(kernel.getLoc()), {}};
   FailureOr<cuda::CudaEntryPoints> entries = cuda::emitKernel(
-      {kernel, few}, target, prefix, *modules.device, *modules.host);
-  if (failed(entries) || failed(verify(*modules.device)))
+      {kernel, few}, target, prefix, modules.devices, *modules.host);
+  if (failed(entries))
     return failure();
+  for (OwningOpRef<ModuleOp> &device : modules.devices)
+    if (failed(verify(*device)))
+      return failure();
   modules.entries = *entries;
   return modules;
 }
 
-static FailureOr<std::string> ptxOf(CudaModules &modules,
-                                    const CudaTarget &target) {
-  if (failed(cuda::lowerToLLVM(*modules.device)))
-    return failure();
-  return cuda::emitPtx(*modules.device, target);
+/// A thread for each launch: LLVM and ptxas take most of the time. MLIR, whose
+/// context they share, is done here, and diagnostics by the caller: `finish`
+/// makes the result of PTX.
+template <typename Result>
+static FailureOr<std::map<std::string, std::future<Result>>>
+forLaunches(CudaModules &modules, const CudaTarget &target,
+            llvm::function_ref<bool(StringRef)> wants,
+            std::function<Result(StringRef, std::string)> finish) {
+  std::map<std::string, std::future<Result>> results;
+  // The launch for few queries takes longest.
+  for (size_t number : {1, 0, 2}) {
+    if (number >= modules.devices.size())
+      continue;
+    std::string function = modules.entries.launches[number].function;
+    if (!wants(function))
+      continue;
+    FailureOr<cuda::DeviceCode> lowered =
+        cuda::lowerToLLVM(*modules.devices[number], target);
+    if (failed(lowered))
+      return failure();
+    results[function] = std::async(
+        std::launch::async,
+        [finish, function](cuda::DeviceCode code) {
+          return finish(function, cuda::emitPtx(std::move(code)));
+        },
+        std::move(*lowered));
+  }
+  return results;
+}
+
+static std::string joinPtx(ArrayRef<CudaLaunch> launches,
+                           llvm::function_ref<StringRef(StringRef)> ptxOf) {
+  SmallVector<StringRef> parts;
+  for (const CudaLaunch &launch : launches)
+    parts.push_back(ptxOf(launch.function));
+  return cuda::joinPtx(parts);
 }
 
 FailureOr<std::string> filigree::emitPtx(const CudaKernels &kernels,
@@ -139,7 +175,17 @@ FailureOr<std::string> filigree::emitPtx(const CudaKernels &kernels,
   FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
   if (failed(modules))
     return failure();
-  return ptxOf(*modules, target);
+  auto results = forLaunches<std::string>(
+      *modules, target, [](StringRef) { return true; },
+      [](StringRef, std::string ptx) { return ptx; });
+  if (failed(results))
+    return failure();
+  std::map<std::string, std::string> ptx;
+  for (auto &[function, result] : *results)
+    ptx[function] = result.get();
+  return joinPtx(modules->entries.launches, [&](StringRef function) {
+    return StringRef(ptx[function.str()]);
+  });
 }
 
 /// Host functions run on any cpu.
@@ -158,29 +204,25 @@ static ObjectBytes hostObject(ModuleOp host,
                 : ObjectBytes();
 }
 
-/// Adds to `result` what the runtime needs to know of the code, `image` and, of
-/// a target that later chips understand, `ptx`.
-static LogicalResult addCudaCode(ModuleOp kernels, const CudaTarget &target,
-                                 CudaModules &modules, StringRef image,
-                                 StringRef ptx, CompiledPattern &result) {
-  const cuda::CudaEntryPoints &entries = modules.entries;
-  ObjectBytes object = hostObject(*modules.host, entries);
-  if (object.empty())
-    return failure();
+/// Adds to `result` what the runtime needs to know of the code, `host` of its
+/// functions there.
+static void addCudaCode(ModuleOp kernels, CudaCode code, ObjectBytes host,
+                        CompiledPattern &result) {
   tile::KernelOp kernel = kernelOf(kernels);
   result.kernel.interface = interfaceOf(kernel);
   result.kernel.variant = variantName(kernel);
-  result.objects.push_back(object);
+  result.objects.push_back(std::move(host));
+  result.kernel.cuda.push_back(std::move(code));
+}
+
+static CudaCode codeFor(const CudaTarget &target,
+                        const cuda::CudaEntryPoints &entries) {
   CudaCode code;
   code.arch = target.arch;
   code.archFlags = target.exact ? FIL_ABI_CUDA_EXACT : 0;
-  code.image = image.str();
-  if (!target.exact)
-    code.ptx = ptx.str();
   code.workspaceBytes = entries.workspaceBytes;
   code.launches = entries.launches;
-  result.kernel.cuda.push_back(code);
-  return success();
+  return code;
 }
 
 /// Chunks of fewer keys than this are not worth a tensor core.
@@ -193,25 +235,37 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
   FailureOr<CudaKernels> kernels = lowerToCudaKernels(pattern, target);
   if (failed(kernels))
     return failure();
+  std::map<std::string, cuda::MachineCode> done;
   while (kernels->many) {
     FailureOr<CudaModules> modules = lowerForCuda(*kernels, target);
     if (failed(modules))
       return failure();
-    FailureOr<std::string> ptx = ptxOf(*modules, target);
-    if (failed(ptx))
+    auto assembler = cuda::Assembler::create(target, pattern.getLoc());
+    if (failed(assembler))
       return failure();
-    cuda::Spills spills;
-    FailureOr<SmallVector<char>> image =
-        cuda::assemble(*ptx, target, pattern.getLoc(), spills);
-    if (succeeded(image))
-      return addCudaCode(*kernels->many, target, *modules,
-                         StringRef(image->data(), image->size()), *ptx, result);
-    if (spills.empty())
+    auto results = forLaunches<cuda::MachineCode>(
+        *modules, target,
+        [&](StringRef function) { return !done.count(function.str()); },
+        [&](StringRef function, std::string ptx) {
+          return (*assembler)->assemble(function, std::move(ptx));
+        });
+    if (failed(results))
       return failure();
-    for (auto [number, launch] : llvm::enumerate(modules->entries.launches)) {
-      auto spilled = spills.find(launch.function);
-      if (spilled == spills.end())
+    cuda::CudaEntryPoints &entries = modules->entries;
+    ObjectBytes host = hostObject(*modules->host, entries);
+    for (auto &[function, result] : *results)
+      done[function] = result.get();
+    if (host.empty())
+      return failure();
+    for (const CudaLaunch &launch : entries.launches)
+      if (std::string &error = done[launch.function].error; !error.empty())
+        return pattern.emitError(error);
+    bool again = false;
+    for (auto [number, launch] : llvm::enumerate(entries.launches)) {
+      std::string spills = done[launch.function].spills;
+      if (spills.empty())
         continue;
+      again = true;
       bool exact = cuda::isExact(launch.function); // has no chunks
       bool few = number == 1 && !exact;
       OwningOpRef<ModuleOp> &kernel = few ? kernels->few : kernels->many;
@@ -223,8 +277,29 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
       else
         return pattern.emitError(
                    "expected machine code without spills, but got ")
-               << spilled->second << " in " << launch.function;
+               << spills << " in " << launch.function;
+      // Those for few queries and for many do without each other.
+      if (number == 0)
+        for (const CudaLaunch &other : entries.launches)
+          if (cuda::isExact(other.function))
+            done.erase(other.function);
+      done.erase(launch.function);
     }
+    if (again)
+      continue;
+    CudaCode code = codeFor(target, entries);
+    // Later chips understand PTX of this one.
+    if (!target.exact)
+      code.ptx = joinPtx(entries.launches, [&](StringRef function) {
+        return StringRef(done[function.str()].ptx);
+      });
+    for (auto [number, launch] : llvm::enumerate(code.launches)) {
+      ArrayRef<char> image = done[launch.function].image;
+      (number == 0 ? code.image : launch.image)
+          .assign(image.data(), image.size());
+    }
+    addCudaCode(*kernels->many, std::move(code), std::move(host), result);
+    return success();
   }
   return failure();
 }
@@ -233,10 +308,15 @@ FailureOr<CompiledPattern>
 filigree::compileCudaSizes(const CudaKernels &kernels,
                            const CudaTarget &target) {
   FailureOr<CudaModules> modules = lowerForCuda(kernels, target);
-  CompiledPattern result;
-  if (failed(modules) || failed(addCudaCode(*kernels.many, target, *modules,
-                                            "sizes only", "", result)))
+  if (failed(modules))
     return failure();
+  ObjectBytes host = hostObject(*modules->host, modules->entries);
+  if (host.empty())
+    return failure();
+  CudaCode code = codeFor(target, modules->entries);
+  code.image = "sizes only";
+  CompiledPattern result;
+  addCudaCode(*kernels.many, std::move(code), std::move(host), result);
   return result;
 }
 

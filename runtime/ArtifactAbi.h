@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define FIL_ABI_MAJOR 1u
-#define FIL_ABI_MINOR 3u
+#define FIL_ABI_MINOR 4u
 #define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
 #define FIL_ABI_SYMBOL "filigree_artifact"
 
@@ -212,10 +212,14 @@ typedef struct fil_abi_launch {
   uint32_t ctas_per_sm;  /* at least 1; counts for persistent launches */
   uint32_t flags;
   uint32_t tensor_map_count;
-  const char *function; /* in the image */
+  const char *function; /* in the image or PTX */
   const fil_abi_tensor_map *tensor_maps;
   /* Of a run, on a device of so many multiprocessors; runs on the host. */
   int64_t (*units)(const int64_t *slots, int64_t multiprocessors);
+  /* Since 1.4, beside an image of the code: another cubin, which has the
+   * function; null: it is in that of the code. PTX has all functions. */
+  const void *image;
+  uint64_t image_bytes;
 } fil_abi_launch;
 
 enum { /* fil_abi_cuda.arch_flags */

@@ -70,6 +70,9 @@ private:
 static constexpr size_t kFirstKernelBytes =
     offsetof(fil_abi_kernel, cuda_count);
 
+/// Of a launch in ABI 1.2.
+static constexpr size_t kFirstLaunchBytes = offsetof(fil_abi_launch, image);
+
 /// An array's elements all have the size of the first, which is at least what
 /// the struct had when it was new.
 template <typename T>
@@ -416,7 +419,7 @@ fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
                 label.str(), cuda.launch_count,
                 cuda.launches ? "" : " at null");
   if (fil_status status = checkSizes(cuda.launches, cuda.launch_count, "launch",
-                                     label.str(), err))
+                                     label.str(), err, kFirstLaunchBytes))
     return status;
   uint32_t maps = 0;
   for (uint32_t i = 0; i < cuda.launch_count; ++i) {
@@ -425,6 +428,13 @@ fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of %s to have functions, but found null",
                   i, label.str());
+    if (launch.size >= sizeof(launch) &&
+        (!launch.image != !launch.image_bytes || (launch.image && !cuda.image)))
+      return fail(err, FIL_BAD_ARTIFACT,
+                  "expected launch %u of %s to have an image beside that of "
+                  "its code or none, but found %llu bytes%s",
+                  i, label.str(), (unsigned long long)launch.image_bytes,
+                  launch.image ? "" : " at null");
     if (launch.threads < 32 || launch.threads > 1024 || launch.threads % 32)
       return fail(
           err, FIL_BAD_ARTIFACT,

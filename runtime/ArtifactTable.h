@@ -47,6 +47,11 @@ inline uint32_t cudaCount(const fil_abi_kernel &kernel) {
   return kernel.size < sizeof(fil_abi_kernel) ? 0 : kernel.cuda_count;
 }
 
+/// Images of launches came with ABI 1.4.
+inline const void *ownImage(const fil_abi_launch &launch) {
+  return launch.size < sizeof(fil_abi_launch) ? nullptr : launch.image;
+}
+
 inline bool isScalar(const fil_abi_arg &arg) {
   return arg.kind == FIL_ABI_SCALAR;
 }

@@ -5,12 +5,24 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/EmitCubin.h"
-#include "codegen/cpu/EmitObject.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -20,14 +32,34 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/Regex.h"
 #include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
 
 using namespace mlir;
 using namespace filigree;
 
-LogicalResult cuda::lowerToLLVM(ModuleOp module) {
-  return cpu::lowerToLLVM(module);
+/// What is emitted is scalar or a vector of one lane, so that one conversion
+/// does what a pass for each dialect would, and modules are verified once.
+static LogicalResult convertToLLVM(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  PassManager pm(context);
+  pm.enableVerifier(false);
+  pm.addPass(createCSEPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  if (failed(pm.run(module)))
+    return failure();
+  LLVMTypeConverter types(context);
+  RewritePatternSet patterns(context);
+  arith::populateArithToLLVMConversionPatterns(types, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(types, patterns);
+  populateFuncToLLVMConversionPatterns(types, patterns);
+  populateMathToLLVMConversionPatterns(types, patterns);
+  populateVectorToLLVMConversionPatterns(types, patterns);
+  LLVMConversionTarget target(*context);
+  target.addLegalOp<ModuleOp>();
+  if (failed(applyFullConversion(module, target, std::move(patterns))))
+    return failure();
+  return verify(module);
 }
 
 static std::unique_ptr<llvm::TargetMachine>
@@ -50,23 +82,65 @@ machineFor(const CudaTarget &target) {
       std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-FailureOr<std::string> cuda::emitPtx(ModuleOp module,
-                                     const CudaTarget &target) {
-  registerBuiltinDialectTranslation(*module.getContext());
-  registerLLVMDialectTranslation(*module.getContext());
-  registerNVVMDialectTranslation(*module.getContext());
-  auto machine = machineFor(target);
-  if (!machine)
+/// LLVM's passes of -O3, without those that find nothing in these kernels and
+/// with half as often what tidies up between them. Helpers are inlined first,
+/// so that they are not simplified twice. Nothing is vectorised, and no loop
+/// unrolled but those of a few constant turns.
+static std::string devicePasses() {
+  std::string tidy = "simplifycfg<no-switch-to-lookup;speculate-blocks>";
+  std::string sink = "simplifycfg<switch-range-to-icmp;switch-to-arithmetic;"
+                     "hoist-common-insts;sink-common-insts>";
+  std::string combine = "instcombine<max-iterations=1;no-verify-fixpoint>";
+  std::string hoist = "loop-mssa(licm<allowspeculation>)";
+  std::string rotate = "loop-rotate<header-duplication;no-prepare-for-lto>";
+  std::string kernel[] = {
+      "sroa<modify-cfg>", "early-cse<memssa>",
+      "speculative-execution<only-if-divergent-target>", "jump-threading",
+      "correlated-propagation", tidy, combine, "reassociate",
+      "loop-mssa(loop-instsimplify,loop-simplifycfg,"
+      "licm<no-allowspeculation>," +
+          rotate +
+          ",licm<allowspeculation>,"
+          "simple-loop-unswitch<no-nontrivial;trivial>)",
+      tidy, combine,
+      // Loops are known now.
+      "loop(indvars,loop-deletion,loop-unroll-full)", "sroa<modify-cfg>",
+      "gvn<>", "sccp", "bdce", combine, "correlated-propagation", "adce", "dse",
+      hoist, sink, combine,
+      // For the back end.
+      "loop(" + rotate + ",loop-deletion)", sink, hoist, "loop-sink",
+      "instsimplify", "div-rem-pairs", "simplifycfg<speculate-unpredictables>"};
+  return "function(nvvm-intr-range,sroa<modify-cfg>,early-cse<>," + tidy +
+         "),always-inline,function(" + llvm::join(llvm::ArrayRef(kernel), ",") +
+         "),globaldce";
+}
+
+FailureOr<cuda::DeviceCode> cuda::lowerToLLVM(ModuleOp module,
+                                              const CudaTarget &target) {
+  MLIRContext *context = module.getContext();
+  registerBuiltinDialectTranslation(*context);
+  registerLLVMDialectTranslation(*context);
+  registerNVVMDialectTranslation(*context);
+  DeviceCode code = {std::make_unique<llvm::LLVMContext>(), nullptr,
+                     machineFor(target)};
+  if (!code.machine)
     return module.emitError("expected an LLVM with the NVPTX back end");
+  if (failed(convertToLLVM(module)))
+    return failure();
   // Translation aligns loads and stores by it.
   module->setAttr(
       LLVM::LLVMDialect::getDataLayoutAttrName(),
-      StringAttr::get(module.getContext(),
-                      machine->createDataLayout().getStringRepresentation()));
-  llvm::LLVMContext context;
-  auto code = translateModuleToLLVMIR(module, context, "filigree");
-  if (!code)
+      StringAttr::get(
+          context, code.machine->createDataLayout().getStringRepresentation()));
+  code.module = translateModuleToLLVMIR(module, *code.context, "filigree");
+  if (!code.module)
     return failure();
+  return code;
+}
+
+std::string cuda::emitPtx(DeviceCode device) {
+  std::unique_ptr<llvm::Module> &code = device.module;
+  std::unique_ptr<llvm::TargetMachine> &machine = device.machine;
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
   for (llvm::Function &f : *code) {
@@ -81,26 +155,32 @@ FailureOr<std::string> cuda::emitPtx(ModuleOp module,
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager cgscc;
   llvm::ModuleAnalysisManager modules;
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  llvm::PassBuilder passes(machine.get(), tuning);
+  llvm::PassBuilder passes(machine.get());
   passes.registerModuleAnalyses(modules);
   passes.registerCGSCCAnalyses(cgscc);
   passes.registerFunctionAnalyses(functions);
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, cgscc, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(*code, modules);
+  llvm::ModulePassManager pipeline;
+  llvm::cantFail(passes.parsePassPipeline(pipeline, devicePasses()));
+  pipeline.run(*code, modules);
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager emission;
-  if (machine->addPassesToEmitFile(emission, stream, nullptr,
-                                   llvm::CodeGenFileType::AssemblyFile))
-    return module.emitError("expected PTX to be emitted");
+  bool refuses = machine->addPassesToEmitFile(
+      emission, stream, nullptr, llvm::CodeGenFileType::AssemblyFile);
+  assert(!refuses && "NVPTX emits text");
+  (void)refuses;
   emission.run(*code);
   return std::string(text);
+}
+
+/// What precedes the first function, the same of all parts, is needed once.
+std::string cuda::joinPtx(ArrayRef<StringRef> parts) {
+  std::string result = parts[0].str();
+  for (StringRef part : parts.drop_front())
+    result += part.substr(part.find(".visible .entry"));
+  return result;
 }
 
 static std::string findPtxas() {
@@ -114,57 +194,63 @@ static std::string findPtxas() {
   return "";
 }
 
-FailureOr<SmallVector<char>> cuda::assemble(StringRef ptx,
-                                            const CudaTarget &target,
-                                            Location loc, Spills &spills) {
-  std::string ptxas = findPtxas();
-  if (ptxas.empty())
+FailureOr<std::unique_ptr<cuda::Assembler>>
+cuda::Assembler::create(const CudaTarget &target, Location loc) {
+  auto assembler = std::make_unique<Assembler>();
+  assembler->ptxas = findPtxas();
+  assembler->arch = ("-arch=" + target.cpu).str();
+  if (assembler->ptxas.empty())
     return emitError(loc, "expected ptxas in $FILIGREE_PTXAS, the path or "
                           "/usr/local/cuda/bin, but found none");
-  SmallString<128> folder;
-  if (llvm::sys::fs::createUniqueDirectory("filigree-ptx", folder))
+  if (llvm::sys::fs::createUniqueDirectory("filigree-ptx", assembler->folder))
     return emitError(loc, "expected to create a temporary folder");
-  llvm::scope_exit cleanup([&] { llvm::sys::fs::remove_directories(folder); });
-  std::string in = (folder + "/kernel.ptx").str(),
-              out = (folder + "/kernel.cubin").str(),
-              log = (folder + "/log").str();
+  return assembler;
+}
+
+cuda::Assembler::~Assembler() {
+  if (!folder.empty())
+    llvm::sys::fs::remove_directories(folder);
+}
+
+cuda::MachineCode cuda::Assembler::assemble(StringRef function,
+                                            std::string ptx) const {
+  MachineCode code;
+  code.ptx = std::move(ptx);
+  std::string stem = (folder + "/" + function).str();
+  std::string in = stem + ".ptx", out = stem + ".cubin", log = stem + ".log";
   {
     std::error_code error;
     llvm::raw_fd_ostream file(in, error);
-    file << ptx;
+    file << code.ptx;
     file.close();
     if (error || file.has_error()) {
       file.clear_error();
-      return emitError(loc, "expected to write ") << in;
+      code.error = "expected to write " + in;
+      return code;
     }
   }
-  std::string arch = ("-arch=" + target.cpu).str();
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log),
                                           StringRef(log)};
   int status = llvm::sys::ExecuteAndWait(
-      ptxas, {ptxas, arch, "-O3", "-v", "--split-compile=0", in, "-o", out},
-      std::nullopt, redirects);
+      ptxas, {ptxas, arch, "-O3", "-v", in, "-o", out}, std::nullopt,
+      redirects);
   auto messages = llvm::MemoryBuffer::getFile(log);
   StringRef text = messages ? (*messages)->getBuffer() : "";
-  if (status != 0)
-    return emitError(loc, "expected ptxas to succeed, but got status ")
-           << status << ": " << text;
   SmallVector<StringRef> match;
-  if (llvm::Regex("[^\n]*C75[0-9][0-9][^\n]*").match(text, &match))
-    return emitError(loc, "expected machine code without this warning of "
-                          "ptxas: ")
-           << match[0];
-  llvm::Regex properties("Function properties for ([^ \n]+)\n[^\n]*, "
-                         "([1-9][0-9]* bytes spill [^\n]*)\n");
-  for (StringRef rest = text; properties.match(rest, &match);
-       rest = rest.substr(match[0].end() - rest.begin()))
-    spills[match[1]] = match[2].str();
-  if (!spills.empty())
-    return failure();
-  auto image = llvm::MemoryBuffer::getFile(out, /*IsText=*/false,
-                                           /*RequiresNullTerminator=*/false);
-  if (!image)
-    return emitError(loc, "expected to read ") << out;
-  return SmallVector<char>((*image)->getBufferStart(),
-                           (*image)->getBufferEnd());
+  if (status != 0) {
+    code.error = "expected ptxas to succeed, but got status " +
+                 std::to_string(status) + ": " + text.str();
+  } else if (llvm::Regex("[^\n]*C75[0-9][0-9][^\n]*").match(text, &match)) {
+    code.error = "expected machine code without this warning of ptxas: " +
+                 match[0].str();
+  } else if (llvm::Regex("([1-9][0-9]* bytes spill [^\n]*)\n")
+                 .match(text, &match)) {
+    code.spills = match[1].str();
+  } else if (auto image = llvm::MemoryBuffer::getFile(
+                 out, /*IsText=*/false, /*RequiresNullTerminator=*/false)) {
+    code.image.assign((*image)->getBufferStart(), (*image)->getBufferEnd());
+  } else {
+    code.error = "expected to read " + out;
+  }
+  return code;
 }

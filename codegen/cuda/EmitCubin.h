@@ -9,30 +9,58 @@
 
 #include "codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringMap.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
 #include <string>
 
 namespace filigree::cuda {
 
-/// Lowers func, scf, arith and the like to the llvm dialect, in place.
-mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+/// The device functions of a launch, in a context of their own: what follows
+/// may be done for several launches at once.
+struct DeviceCode {
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+  std::unique_ptr<llvm::TargetMachine> machine;
+};
 
-/// PTX of a module in the llvm dialect; fails with a diagnostic.
-mlir::FailureOr<std::string> emitPtx(mlir::ModuleOp module,
-                                     const CudaTarget &target);
+/// From func, scf, arith and the like, in place; fails with a diagnostic.
+mlir::FailureOr<DeviceCode> lowerToLLVM(mlir::ModuleOp module,
+                                        const CudaTarget &target);
 
-/// "128 bytes spill stores ...", by the name of a kernel that spills.
-using Spills = llvm::StringMap<std::string>;
+/// PTX of a launch, optimised. Any thread may.
+std::string emitPtx(DeviceCode code);
 
-/// Machine code of `ptx` by ptxas, which is looked for in $FILIGREE_PTXAS, the
-/// path, and /usr/local/cuda/bin. A spilled register or a warning that a kernel
-/// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error. Of
-/// spills there is no diagnostic: `spills` says what ptxas does, by kernel.
-mlir::FailureOr<llvm::SmallVector<char>> assemble(llvm::StringRef ptx,
-                                                  const CudaTarget &target,
-                                                  mlir::Location loc,
-                                                  Spills &spills);
+/// PTX of several launches as one.
+std::string joinPtx(llvm::ArrayRef<llvm::StringRef> parts);
+
+/// What ptxas made of a launch.
+struct MachineCode {
+  std::string ptx;
+  llvm::SmallVector<char> image;
+  std::string spills; ///< "128 bytes spill stores ...", or none
+  std::string error;  ///< anything else that is wrong, or none
+};
+
+/// ptxas, which is looked for in $FILIGREE_PTXAS, the path, and
+/// /usr/local/cuda/bin, and a folder for its files.
+class Assembler {
+public:
+  static mlir::FailureOr<std::unique_ptr<Assembler>>
+  create(const CudaTarget &target, mlir::Location loc);
+  ~Assembler();
+
+  /// Machine code of `function`, whose PTX this is. A warning that a kernel
+  /// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error. Any
+  /// thread may.
+  MachineCode assemble(llvm::StringRef function, std::string ptx) const;
+
+private:
+  std::string ptxas, arch;
+  llvm::SmallString<128> folder;
+};
 
 } // namespace filigree::cuda
 

@@ -17,7 +17,7 @@ using namespace filigree;
 
 FailureOr<cuda::CudaEntryPoints>
 cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
-                 ModuleOp device, ModuleOp host) {
+                 DeviceModules &devices, ModuleOp host) {
   kernels.many.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect,
                     cf::ControlFlowDialect, func::FuncDialect,
@@ -29,6 +29,10 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
       return kernel.emitOpError("expected schedule, warps and pipeline before "
                                 "code generation");
   std::string fewPrefix = (prefix + kFewPrefix).str();
+  auto nextDevice = [&] {
+    devices.push_back(ModuleOp::create(kernels.many.getLoc()));
+    return *devices.back();
+  };
   auto kernelIn = [&](ModuleOp module,
                       Queries queries) -> std::unique_ptr<CudaKernel> {
     bool few = queries == Queries::Few;
@@ -40,7 +44,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     return std::make_unique<AmpereKernel>(kernel, target, named, module);
   };
   CudaEntryPoints entries;
-  std::unique_ptr<CudaKernel> many = kernelIn(device, Queries::Many);
+  std::unique_ptr<CudaKernel> many = kernelIn(nextDevice(), Queries::Many);
   if (failed(many->verify()))
     return failure();
   entries.launches.push_back(many->emitDevice());
@@ -50,7 +54,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     if (!many->hasExactLaunch())
       return;
     std::string named = (prefix + kExactPrefix).str();
-    ExactKernel exact(kernels.many, target, named, device);
+    ExactKernel exact(kernels.many, target, named, nextDevice());
     entries.launches.push_back(exact.emitDevice());
     ExactKernel(kernels.many, target, named, host)
         .emitRowUnits(entries.launches.back().units);
@@ -61,7 +65,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     addExact();
     return entries;
   }
-  std::unique_ptr<CudaKernel> few = kernelIn(device, Queries::Few);
+  std::unique_ptr<CudaKernel> few = kernelIn(nextDevice(), Queries::Few);
   if (failed(few->verify()))
     return failure();
   entries.launches.push_back(few->emitDevice());

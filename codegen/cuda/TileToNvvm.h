@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Before: a module of kernels scheduled and classified for the target. After:
-// the device functions in func, scf, arith and llvm with inline PTX, and the
-// functions that the runtime calls on the host.
+// a module for each launch, its device functions in func, scf, arith and llvm
+// with inline PTX, and the functions that the runtime calls on the host.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CUDA_TILETONVVM_H
@@ -14,6 +14,7 @@
 #include "codegen/Artifact.h"
 #include "codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 
 namespace filigree::cuda {
 
@@ -30,10 +31,13 @@ struct KernelPair {
   tile::KernelOp many, few;
 };
 
-/// Appends device functions to `device`, host functions to `host`.
+/// Device functions by launch.
+using DeviceModules = llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>>;
+
+/// Fills `devices`, appends host functions to `host`.
 llvm::FailureOr<CudaEntryPoints>
 emitKernel(KernelPair kernels, const CudaTarget &target, llvm::StringRef prefix,
-           mlir::ModuleOp device, mlir::ModuleOp host);
+           DeviceModules &devices, mlir::ModuleOp host);
 
 /// What is added to a prefix in names of the launch for few queries.
 inline constexpr llvm::StringLiteral kFewPrefix = "few_";

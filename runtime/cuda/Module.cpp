@@ -89,6 +89,7 @@ static fil_status loadPtx(const Driver &driver, const fil_abi_cuda &code,
                                            2, nullptr, nullptr, 0);
   if (result == kSuccess)
     return FIL_OK;
+  library = nullptr;
   Text text; // with what the compiler says, on one line
   for (char *c = log; *c; ++c)
     *c = *c == '\n' ? ' ' : *c;
@@ -132,8 +133,9 @@ static fil_status findFunctions(const Driver &driver,
   const fil_abi_cuda &code = *image.choice.code;
   for (uint32_t i = 0; i < code.launch_count; ++i) {
     const fil_abi_launch &launch = element(code.launches, i);
-    Result result = driver.cuLibraryGetKernel(&image.functions[i],
-                                              image.library, launch.function);
+    Library library = image.own[i] ? image.own[i] : image.library;
+    Result result = driver.cuLibraryGetKernel(&image.functions[i], library,
+                                              launch.function);
     if (result == kNotFound)
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected cuda function `%s` in the %s code of kernel `%s`, "
@@ -149,6 +151,27 @@ static fil_status findFunctions(const Driver &driver,
       return status;
   }
   return FIL_OK;
+}
+
+static fil_status loadCubin(const Driver &driver, const void *bytes,
+                            Library &library, const char *what,
+                            fil_error *err) {
+  Result result = driver.cuLibraryLoadData(&library, bytes, nullptr, nullptr, 0,
+                                           nullptr, nullptr, 0);
+  if (result == kSuccess)
+    return FIL_OK;
+  library = nullptr;
+  return driverFailure(driver, result, err, what);
+}
+
+/// Errors are of no use here: at the end of a process the driver may be gone.
+static void discard(const Driver &driver, Image *image) {
+  for (Library library : image->own)
+    if (library)
+      driver.cuLibraryUnload(library);
+  if (image->library)
+    driver.cuLibraryUnload(image->library);
+  free(image);
 }
 
 /// The loaded image of the choice; loads it if it is the first time.
@@ -170,23 +193,19 @@ static fil_status imageOf(const Driver &driver, const fil_abi_kernel &kernel,
   Text what;
   what.append("to load the %s%s code of kernel `%s`", choice.jit ? "ptx " : "",
               archName(*choice.code).chars, kernel.name);
-  fil_status status = FIL_OK;
-  if (choice.jit) {
-    status = loadPtx(driver, *choice.code, image->library, what.str(), err);
-  } else if (Result result = driver.cuLibraryLoadData(
-                 &image->library, choice.code->image, nullptr, nullptr, 0,
-                 nullptr, nullptr, 0);
-             result != kSuccess) {
-    status = driverFailure(driver, result, err, what.str());
-  }
+  const fil_abi_cuda &code = *choice.code;
+  fil_status status =
+      choice.jit
+          ? loadPtx(driver, code, image->library, what.str(), err)
+          : loadCubin(driver, code.image, image->library, what.str(), err);
+  for (uint32_t i = 0; i < code.launch_count && !choice.jit; ++i)
+    if (const void *own = ownImage(element(code.launches, i));
+        own && status == FIL_OK)
+      status = loadCubin(driver, own, image->own[i], what.str(), err);
+  if (status == FIL_OK)
+    status = findFunctions(driver, kernel, *image, err);
   if (status != FIL_OK) {
-    free(image);
-    return status;
-  }
-  status = findFunctions(driver, kernel, *image, err);
-  if (status != FIL_OK) {
-    driver.cuLibraryUnload(image->library);
-    free(image);
+    discard(driver, image);
     return status;
   }
   image->next = module.images;
@@ -280,11 +299,9 @@ void unload(const Driver &driver, KernelModule &module) {
     free(prepared);
     prepared = next;
   }
-  // Errors are of no use here: at the end of a process the driver may be gone.
   for (Image *image = module.images; image;) {
     Image *next = image->next;
-    driver.cuLibraryUnload(image->library);
-    free(image);
+    discard(driver, image);
     image = next;
   }
 }

@@ -3,9 +3,9 @@
 // Part of Filigree, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// An image is loaded once per kernel and belongs to no context; what a context
-// needs besides (functions loaded there, shared memory allowed) is done once
-// per context and kept in a list that runs read without a lock:
+// A code's images are loaded once per kernel and belong to no context; what a
+// context needs besides (functions loaded there, shared memory allowed) is done
+// once per context and kept in a list that runs read without a lock:
 //
 //   fil_kernel -> Prepared (context 7) -> Prepared (context 3)
 //                    |                       |
@@ -48,6 +48,7 @@ ArchName archName(const fil_abi_cuda &code);
 struct Image {
   Choice choice;
   Library library;
+  Library own[kMaxLaunches]; ///< of launches with images of their own, or null
   Image *next;
   Kernel functions[kMaxLaunches]; ///< by launch
 };

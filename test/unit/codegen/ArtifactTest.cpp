@@ -102,6 +102,7 @@ ArtifactKernel dummy() {
   image.launches.push_back(launch);
   launch = {};
   launch.function = "dummy_end";
+  launch.image = std::string("\0its own", 8);
   launch.units = "dummy_half";
   launch.threads = 32;
   image.launches.push_back(launch);
@@ -181,7 +182,12 @@ TEST_F(Artifact, cudaCodes) {
   EXPECT_EQ(first.flags, uint32_t(FIL_ABI_LAUNCH_PERSISTENT));
   EXPECT_STREQ(first.function, "dummy_kernel");
   EXPECT_EQ(first.units(slots, 132), 10);
+  EXPECT_EQ(first.image, nullptr);
+  EXPECT_EQ(first.image_bytes, 0u);
   EXPECT_STREQ(last.function, "dummy_end");
+  EXPECT_EQ(
+      std::string(static_cast<const char *>(last.image), last.image_bytes),
+      std::string("\0its own", 8));
   EXPECT_EQ(last.units(slots, 132), 5);
   ASSERT_EQ(first.tensor_map_count, 2u);
   const fil_abi_tensor_map &map = first.tensor_maps[1];

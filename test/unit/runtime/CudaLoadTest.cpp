@@ -214,6 +214,40 @@ TEST_F(CudaLoad, anotherChipAnotherImage) {
   EXPECT_EQ(world.countOf("cuLibraryUnload"), 2u);
 }
 
+TEST_F(CudaLoad, launchesWithImagesOfTheirOwn) {
+  t.launches[1].image = "image of second";
+  t.launches[1].image_bytes = 16;
+  DeviceTensor x(world, {1, 1, 5, 8}), o(world, {1, 1, 5, 8});
+  EXPECT_OK(go(argsOf(x.dl, o.dl), &err));
+  auto imageOf = [&](size_t launch) {
+    return std::string(static_cast<const char *>(world.launches[launch].image));
+  };
+  EXPECT_EQ(imageOf(0), "image sm_90a");
+  EXPECT_EQ(imageOf(1), "image of second");
+  EXPECT_EQ(world.countOf("cuLibraryLoadData"), 2u);
+  reopen();
+  EXPECT_EQ(world.countOf("cuLibraryUnload"), 2u);
+
+  // PTX has all functions.
+  world.devices[0].major = 10;
+  options.allow_jit = 1;
+  world.launches.clear();
+  EXPECT_OK(go(argsOf(x.dl, o.dl), &err));
+  EXPECT_EQ(imageOf(1), "ptx sm_80");
+  EXPECT_EQ(world.countOf("cuLibraryLoadData"), 3u);
+  reopen();
+  EXPECT_EQ(world.countOf("cuLibraryUnload"), 3u);
+
+  // One that lacks its function: both are given back.
+  world.devices[0].major = 9;
+  t.launches[1].function = "third";
+  EXPECT_FAILS(prepare(&err), FIL_BAD_ARTIFACT,
+               "expected cuda function `third` in the sm_90a code of kernel "
+               "`blend`, but found none");
+  EXPECT_EQ(world.countOf("cuLibraryLoadData"), 5u);
+  EXPECT_EQ(world.countOf("cuLibraryUnload"), 5u);
+}
+
 TEST_F(CudaLoad, anOldContextIsNotANewOne) {
   // A context's address may come again, its id does not.
   EXPECT_OK(prepare(&err));

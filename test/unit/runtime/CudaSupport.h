@@ -52,9 +52,9 @@ struct BlendTable {
       {sizeof(fil_abi_tensor_map), 1, {1, 1, 4, 8}, 0, 0}};
   fil_abi_launch launches[2] = {{sizeof(fil_abi_launch), 128, 100000, 2,
                                  FIL_ABI_LAUNCH_PERSISTENT, 2, "first", maps,
-                                 blend::units},
+                                 blend::units, nullptr, 0},
                                 {sizeof(fil_abi_launch), 64, 0, 1, 0, 0,
-                                 "second", nullptr, blend::units}};
+                                 "second", nullptr, blend::units, nullptr, 0}};
   fil_abi_cuda cudas[2] = {{sizeof(fil_abi_cuda), 80, 0, 2, "image sm_80", 12,
                             "ptx sm_80", 9, blend::bytes, launches},
                            {sizeof(fil_abi_cuda), 90, FIL_ABI_CUDA_EXACT, 2,

@@ -37,6 +37,22 @@ TEST(CudaTable, kernelsOfAnOlderAbi) {
   EXPECT_EQ(cudaCount(t.kernel), 0u);
 }
 
+TEST(CudaTable, launchesOfAnOlderAbi) {
+  BlendTable t;
+  constexpr uint32_t bytes = offsetof(fil_abi_launch, image);
+  alignas(fil_abi_launch) char launches[2 * bytes];
+  for (uint32_t i = 0; i < 2; ++i) {
+    t.launches[i].size = bytes;
+    memcpy(launches + i * bytes, &t.launches[i], bytes);
+  }
+  for (fil_abi_cuda &cuda : t.cudas)
+    cuda.launches = reinterpret_cast<fil_abi_launch *>(launches);
+  fil_error err = FIL_ERROR_INIT;
+  EXPECT_EQ(validateTable(&t.table, &err), FIL_OK) << err.message;
+  t.launches[1].image = "not looked at: the struct ends before it";
+  EXPECT_EQ(ownImage(t.launches[1]), nullptr);
+}
+
 TEST(CudaTable, codes) {
   EXPECT_REFUSED(t.kernel.cuda = nullptr,
                  "expected an array of 2 cuda codes in kernel `blend` variant "
@@ -96,6 +112,17 @@ TEST(CudaTable, launches) {
                  "expected launch 0 of kernel `blend` variant `d8_f32` to have "
                  "at most 2^20 shared bytes and known flags, but found 100000 "
                  "and 0x4");
+  EXPECT_REFUSED(t.launches[1].image = "image",
+                 "expected launch 1 of kernel `blend` variant `d8_f32` to have "
+                 "an image beside that of its code or none, but found 0 bytes");
+  EXPECT_REFUSED(t.launches[1].image_bytes = 5,
+                 "expected launch 1 of kernel `blend` variant `d8_f32` to have "
+                 "an image beside that of its code or none, but found 5 bytes "
+                 "at null");
+  EXPECT_REFUSED((t.launches[1].image = "image", t.launches[1].image_bytes = 5,
+                  t.cudas[0].image = nullptr, t.cudas[0].image_bytes = 0),
+                 "expected launch 1 of kernel `blend` variant `d8_f32` to have "
+                 "an image beside that of its code or none, but found 5 bytes");
   EXPECT_REFUSED(t.launches[0].tensor_maps = nullptr,
                  "expected 2 tensor maps in launch 0 of kernel `blend` variant "
                  "`d8_f32`, but found null");
