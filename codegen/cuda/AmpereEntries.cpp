@@ -98,23 +98,64 @@ func::FuncOp AmpereKernel::emitPost() {
       });
 }
 
-Value AmpereKernel::emitScratch() {
+Value AmpereKernel::emitPointer(int32_t offset) {
   return LLVM::AddrSpaceCastOp::create(
       builder, e.loc, e.ptr(),
       LLVM::IntToPtrOp::create(
           builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-          address(offWalk)));
+          address(offset)));
+}
+
+Value AmpereKernel::emitNextTile() {
+  return p.add(p.narrow(emitDraw()), p.special("nctaid.x"));
+}
+
+void AmpereKernel::emitCopySlots() {
+  int32_t count = interface.slotCount;
+  for (int32_t first = 0; first < count; first += threads()) {
+    Value number = p.add(thread, first);
+    e.ifThen(p.lt(number, p.c(count)), [&] {
+      Value word =
+          e.load(e.i64(), e.at(slots, e.mul(p.wide(number), 8)), /*align=*/8);
+      p.storeShared(word, p.add(address(offSlots), p.mul(number, 8)));
+    });
+  }
+}
+
+void AmpereKernel::emitPrefetchLists() {
+  const int64_t line = 128;
+  Value number =
+      p.add(arith::MulIOp::create(builder, e.loc, p.special("ctaid.x"),
+                                  p.c(threads())),
+            thread);
+  Value offset = e.mul(p.wide(number), line);
+  auto prefetch = [&](Value tensor, int64_t axes) {
+    Value last = e.c(0); // element
+    for (int64_t axis = 0; axis < axes; ++axis)
+      last = e.add(last, e.mul(e.add(tensorSlot(slots, tensor, 1 + axis), -1),
+                               tensorSlot(slots, tensor, 5 + axis)));
+    Value at = e.at(e.asPtr(tensorSlot(slots, tensor, 0)), offset);
+    e.ifThen(e.le(offset, e.mul(last, 4)), [&] { p.prefetchLine(at); });
+  };
+  for (walk::StreamCode &stream : streams)
+    for (size_t list = 0; list < stream.op.getStarts().size(); ++list) {
+      prefetch(stream.op.getStarts()[list], 3);
+      prefetch(stream.op.getCounts()[list], 3);
+      prefetch(stream.op.getCols()[list], 1);
+    }
 }
 
 void AmpereKernel::emitWalkInit() {
-  emitFrameInit(emitScratch());
+  Value scratch = emitPointer(offWalk);
+  emitFrameInit(scratch);
+  setFrame(scratch, walk::kSlots, e.asInt(emitPointer(offSlots)));
   setFillWord(kStopped, p.c(0));
-  setFillWord(kTile, p.narrow(emitDraw()));
+  setFillWord(kTile, p.special("ctaid.x"));
   emitAppend(p.c(0), p.c(0), p.c(0), p.c(kMore));
 }
 
 void AmpereKernel::emitWalkMore() {
-  Value scratch = emitScratch();
+  Value scratch = emitPointer(offWalk);
   e.ifThen(p.eq(fillWord(kStopped), p.c(0)),
            [&] { setFillWord(kFirst, p.c(0)); });
   for (int32_t word : {kPosted, kCount, kBegun, kStopped})

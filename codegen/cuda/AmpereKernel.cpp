@@ -34,7 +34,8 @@ void AmpereKernel::layOutShared() {
   int32_t query = rows * kRowBytes * keyChunks;
   query = ahead ? query : std::max(query, output);
   int32_t fixed = query + stages * stageBytes + layout.bytes +
-                  (1 + kMostTiles) * tileBytes() + 4 * kFillWords + 6 * 16;
+                  (1 + kMostTiles) * tileBytes() +
+                  8 * int32_t(interface.slotCount) + 4 * kFillWords + 7 * 16;
   mostEntries = std::max(16, std::min(256, (cuda.sharedBytes - fixed) / 16));
   int32_t at = query;
   auto take = [&](int32_t bytes) {
@@ -49,6 +50,7 @@ void AmpereKernel::layOutShared() {
   offWalk = take(layout.bytes);
   offTile = take(tileBytes());
   offPending = take(kMostTiles * tileBytes());
+  offSlots = take(8 * int32_t(interface.slotCount));
   offFill = take(4 * kFillWords);
   sharedBytes = at;
 }
@@ -77,6 +79,8 @@ void AmpereKernel::askThread() {
 void AmpereKernel::emitRoles(Value, Value) {
   sharedBase = shared;
   askThread();
+  emitPrefetchLists();
+  emitCopySlots();
   e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkInit(); });
   p.syncBlock();
   emitLoop();

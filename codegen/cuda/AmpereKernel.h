@@ -11,6 +11,7 @@
 // room for: runs of keys, not chunks, so that most tiles are walked at once.
 // What else waits is hidden by the other CTA of the multiprocessor.
 //
+//   lists -> second-level cache; slots -> smem             (AmpereEntries.cpp)
 //   until the end, for each entry, all threads alike:         (AmpereLoop.cpp)
 //     end:   wait for own copies; sync
 //            thread 0: draw the next tile
@@ -70,7 +71,15 @@ private:
   /// What thread 0 does before all else, and when entries are used up.
   void emitWalkInit();
   void emitWalkMore();
-  Value emitScratch();
+  /// Generic, to a byte of shared memory.
+  Value emitPointer(int32_t offset);
+  /// The first tile has the number of the CTA, the others are drawn.
+  Value emitNextTile();
+  /// The walk finds slots by an address, and those of parameters are in global
+  /// memory.
+  void emitCopySlots();
+  /// Lists to the second-level cache, what the threads have a line of each.
+  void emitPrefetchLists();
   /// Words of entry `index`: key or slot of the tile's words, keys, code.
   struct Entry {
     Value key, n, code;
@@ -153,7 +162,7 @@ private:
   int32_t parts, partKeys;      ///< of a chunk, folded one after the other
   int32_t keyBytes, stageBytes; ///< of a stage: of its keys, and all
   bool ahead; ///< the next tile is loaded while the last is stored
-  int32_t offKeys, offValues, offFill;
+  int32_t offKeys, offValues, offSlots, offFill;
   /// Words (i32) of the walk between two fills.
   enum {
     kPosted,  ///< posts of the tile so far

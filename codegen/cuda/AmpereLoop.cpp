@@ -204,7 +204,7 @@ Values AmpereKernel::emitBoundary(ValueRange state) {
       [&]() -> Values {
         Value draws = e.band(isWalked, p.eq(thread, p.c(0)));
         Value drawn = ifChanged(draws, {p.c(0)}, [&](Values) -> Values {
-          return {p.narrow(emitDraw())};
+          return {emitNextTile()};
         })[0];
         Staged staged;
         for (int32_t m = 0; m < slabs; ++m) {
@@ -250,7 +250,7 @@ Values AmpereKernel::emitBoundary(ValueRange state) {
   llvm::append_range(next, Values{place, e.truth(false)});
   Entry entry = readEntry(place);
   next = ifChanged(p.eq(entry.code, p.c(kBegin)), next, [&](Values) {
-    p.syncBlock();
+    e.ifThen(e.bnot(more), [&] { p.syncBlock(); });
     emitLoadQuery(entry.key);
     p.syncBlock(); // the words are there
     Value behind = p.add(place, 1);
