@@ -196,9 +196,6 @@ void HopperKernel::emitTurn(Fold &fold) {
   const Values m = fold.m, l = fold.l;
   enterChunk(fold);
   fold.last = isLast(fold.code);
-  waitValues(fold);
-  fenceProducts(fold);
-  beginProduct(fold);
   Stage k = stageOf(fold.keys);
   Values s;
   auto beginScores = [&] {
@@ -207,14 +204,18 @@ void HopperKernel::emitTurn(Fold &fold) {
     s = emitScores(k.index);
     p.wgmmaCommit();
   };
-  // A merge has no registers for scores beside it.
-  if (!few)
+  if (few) { // a merge has no registers for scores beside it
+    finishTile(fold);
     beginScores();
-  joinProduct(fold, /*pending=*/few ? 0 : 1);
-  tileAt = tileWordsAt(p.add(fold.pass, -1));
-  e.ifThen(p.lt(p.c(0), fold.pass), [&] { emitTileEnd({fold.o, m, l}); });
-  if (few)
+  } else {
+    waitValues(fold);
+    fenceProducts(fold);
+    beginProduct(fold);
     beginScores();
+    joinProduct(fold, /*pending=*/1);
+    tileAt = tileWordsAt(p.add(fold.pass, -1));
+    e.ifThen(p.lt(p.c(0), fold.pass), [&] { emitTileEnd({fold.o, m, l}); });
+  }
   s = p.wgmmaWait(0, s, {});
   release(keyEmpty(), k.index);
   releaseQuery(fold.last);
@@ -228,6 +229,21 @@ void HopperKernel::emitTurn(Fold &fold) {
   fold.m = first.top;
   fold.l = first.sums;
   fold.pass = p.add(fold.pass, 1);
+}
+
+/// If there was a tile: its last product, alone, and its result.
+void HopperKernel::finishTile(Fold &fold) {
+  Values used = {fold.values};
+  used = ifChanged(p.lt(p.c(0), fold.pass), used, [&](Values) -> Values {
+    waitValues(fold);
+    fenceProducts(fold);
+    beginProduct(fold);
+    joinProduct(fold);
+    tileAt = tileWordsAt(p.add(fold.pass, -1));
+    emitTileEnd({fold.o, fold.m, fold.l});
+    return {fold.values};
+  });
+  fold.values = used[0];
 }
 
 /// The result of the tile at `tileAt`.
@@ -257,7 +273,8 @@ void HopperKernel::clearFirstValues() {
 void HopperKernel::emitConsumer() {
   rowInTile = p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2));
   columnPair = p.mul(p.bitAnd(lane, 3), 2);
-  clearFirstValues();
+  if (!few)
+    clearFirstValues();
   Value zero = p.c(0), none = p.cf(0.0f);
   Fold begin;
   begin.o.assign(shape.valueDim / 2, none);
@@ -298,12 +315,5 @@ void HopperKernel::emitConsumer() {
   });
 
   Fold fold = unpack(folded);
-  e.ifThen(p.lt(zero, fold.pass), [&] {
-    waitValues(fold);
-    fenceProducts(fold);
-    beginProduct(fold);
-    joinProduct(fold);
-    tileAt = tileWordsAt(p.add(fold.pass, -1));
-    emitTileEnd({fold.o, fold.m, fold.l});
-  });
+  finishTile(fold);
 }

@@ -29,8 +29,9 @@
 //       arrive qEmpty: after the last S, and the end of the tile before
 //     wait vFull; O += P V; wait; the end of the last tile
 //
-// So a tile ends while the next one begins, and the warpgroups are as far apart
-// as before: their halves of Q have barriers of their own.
+// So a tile ends while the next one begins (but with few queries), and the
+// warpgroups are as far apart as before: their halves of Q have barriers of
+// their own.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_CUDA_HOPPERKERNEL_H
@@ -119,6 +120,7 @@ private:
   void foldChunk(Fold &fold, bool masked);
   void emitTurn(Fold &fold);
   void emitTileEnd(const State &state);
+  void finishTile(Fold &fold);
   void clearFirstValues();
   void releaseQuery(Value cond);
   /// One lane gives a stage back for its warp.

@@ -240,10 +240,11 @@ void HopperKernel::emitValueLoader() {
     next[kChunk] = p.add(state[kChunk], 1);
     return next;
   };
-  // Those who compute clear the values before the first.
-  p.barrierArrive(address(valueFull()));
   Values init(kCounts, p.c(0));
-  init[kChunk] = p.c(1);
+  if (!few) { // those who compute clear the values before the first
+    p.barrierArrive(address(valueFull()));
+    init[kChunk] = p.c(1);
+  }
   forEntries(init, [&](const Entry &entry, ValueRange state) {
     return ifElse(
         p.eq(entry.code, p.c(kBegin)), [&] { return begin(entry, state); },
