@@ -97,7 +97,8 @@ private:
     stages = std::max<int64_t>(stages, 1);
     std::string reason = "stages of " + std::to_string(stage) +
                          " bytes, beside " + std::to_string(queries) +
-                         " of queries, in " + std::to_string(shared);
+                         " of queries and outputs, in " +
+                         std::to_string(shared);
     kernel.setPipelineAttr(tile::PipelineAttr::get(
         &getContext(), stages, StringAttr::get(&getContext(), reason)));
   }

@@ -3,7 +3,7 @@
 
 // Three stages would fit: two do, as stage and phase of a number are its bits.
 // CHECK-LABEL: tile.kernel @two
-//  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 32768 of queries, in 232448">
+//  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 40960 of queries and outputs, in 232448">
 tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granule = 128, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x128xbf16>, %v: tensor<?x?x?x128xbf16>):
@@ -16,7 +16,7 @@ tile.kernel @two [] schedule <rows = 128, chunk = 128, masked_chunk = 128, granu
 
 // More than four gain nothing. Heads fill up blocks of 64 dimensions.
 // CHECK-LABEL: tile.kernel @four
-//  CHECK-SAME:   pipeline <stages = 4, "stages of 24576 bytes, beside 24576 of queries, in 232448">
+//  CHECK-SAME:   pipeline <stages = 4, "stages of 24576 bytes, beside 36864 of queries and outputs, in 232448">
 tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granule = 96, "">
     warps <ctas = 1, load = 4, compute = 12, load_registers = 56, compute_registers = 152, ""> {
 ^bb0(%k: tensor<?x?x?x8xbf16>, %v: tensor<?x?x?x64xbf16>):
@@ -27,9 +27,9 @@ tile.kernel @four [] schedule <rows = 192, chunk = 96, masked_chunk = 96, granul
 
 // -----
 
-// Wide heads: the tile of queries takes 64 KiB, a stage as much.
+// Wide heads: the tile of queries takes 64 KiB, outputs 8, a stage 64.
 // CHECK-LABEL: tile.kernel @wide
-//  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 65536 of queries, in 232448">
+//  CHECK-SAME:   pipeline <stages = 2, "stages of 65536 bytes, beside 73728 of queries and outputs, in 232448">
 tile.kernel @wide [] schedule <rows = 128, chunk = 64, masked_chunk = 64, granule = 64, "">
     warps <ctas = 1, load = 4, compute = 8, load_registers = 56, compute_registers = 224, ""> {
 ^bb0(%k: tensor<?x?x?x256xbf16>, %v: tensor<?x?x?x256xbf16>):
