@@ -262,9 +262,11 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
         return pattern.emitError(error);
     bool again = false;
     for (auto [number, launch] : llvm::enumerate(entries.launches)) {
-      std::string spills = done[launch.function].spills;
-      if (spills.empty())
+      // One that another's spill took along is not there any more.
+      auto made = done.find(launch.function);
+      if (made == done.end() || made->second.spills.empty())
         continue;
+      std::string spills = made->second.spills;
       again = true;
       bool exact = cuda::isExact(launch.function); // has no chunks
       bool few = number == 1 && !exact;
@@ -294,7 +296,7 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
         return StringRef(done[function.str()].ptx);
       });
     for (auto [number, launch] : llvm::enumerate(code.launches)) {
-      ArrayRef<char> image = done[launch.function].image;
+      ArrayRef<char> image = done.at(launch.function).image;
       (number == 0 ? code.image : launch.image)
           .assign(image.data(), image.size());
     }
