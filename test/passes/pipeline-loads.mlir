@@ -54,7 +54,7 @@ tile.kernel @words [] schedule <rows = 128, chunk = 128, masked_chunk = 128, gra
 //  CHECK-SAME:   pipeline <stages = 4, "stages of 49152 bytes
 // For few queries as many as fit, up to eight.
 // FEW-LABEL: tile.kernel @four
-//  FEW-SAME:   pipeline <stages = 8, "stages of 24576 bytes
+//  FEW-SAME:   pipeline <stages = 7, "stages of 24576 bytes
 // FEW-LABEL: tile.kernel @words
 //  FEW-SAME:   pipeline <stages = 3, "stages of 49152 bytes
 tile.kernel @fewer_rows [] schedule <rows = 64, chunk = 128, masked_chunk = 128, granule = 128, "">
