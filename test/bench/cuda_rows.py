@@ -136,11 +136,11 @@ class Bench:
             print(f"    {name} does not run: {reason}")
         return entry
 
-    def own(self, artifact, pattern, heads, n, d=128, tables=None):
+    def own(self, artifact, pattern, heads, n, d=128, tables=None, jit=False):
         """A launch of ours to compare with."""
         q, k, v = (normal(1, heads, n, d) for _ in range(3))
         o, lse = self.outputs(q)
-        return self.open(artifact, pattern, d, q=q, k=k, v=v, o=o, lse=lse,
+        return self.open(artifact, pattern, d, jit, q=q, k=k, v=v, o=o, lse=lse,
                          **{name: cuda(table) for name, table in (tables or {}).items()})
 
     def measure(self, row, artifact, pattern, heads, n, allowed, pairs, peers=(), share=None, d=128, kv_heads=None,
@@ -399,7 +399,8 @@ class Bench:
             self.add({"row": "numerics sm80_lists",
                       **self.check_small("sm80_lists", "lists", 128, jit=True, **named(small))})
             self.measure_lists(f"sm80_lists 128 x 128 10% heads {heads} N={n}", "sm80_lists", "lists",
-                               graphs.causal_lists(heads, n // 128, 0.1, 5), heads, n, None, jit=True)
+                               graphs.causal_lists(heads, n // 128, 0.1, 5), heads, n,
+                               ("dense", self.own("sm80_dense", "dense", heads, n, jit=True), heads * n * n), jit=True)
 
     def row_numerics(self):
         """Every pattern of test/numerics, by filigree-replay."""

@@ -92,9 +92,9 @@ def timed_on_cpu(run, function, repeat):
     """Milliseconds of both, in turn; and what the peer gave last."""
     ours, theirs = [], []
     for step in range(repeat + 2):
-        time.sleep(0.005)  # the other's idle threads stop spinning
+        time.sleep(0.25)  # the other's idle threads stop spinning
         first = run()
-        time.sleep(0.005)
+        time.sleep(0.25)
         begin = time.perf_counter()
         out = function()
         second = time.perf_counter() - begin
