@@ -152,7 +152,7 @@ TEST_F(CudaRun, mapOfACompactTensor) {
   EXPECT_EQ(map.type, cuda::kMapF32);
   EXPECT_EQ(map.rank, 4);
   EXPECT_EQ(map.swizzle, 1);
-  EXPECT_EQ(map.l2Promotion, 3);
+  EXPECT_EQ(map.l2Promotion, 2); // 128 bytes
   // `y` is absent.
   EXPECT_EQ(world.launches[0].parameters[1], std::vector<char>(128, 0));
 }
