@@ -255,7 +255,8 @@ void HopperKernel::emitTileEnd(const State &state) {
   p.syncWarp();
 }
 
-/// Before the first chunk there are values of none, multiplied with weights 0.
+/// Before the first chunk there are values of none: their product goes nowhere,
+/// but nothing is read that nobody has written.
 void HopperKernel::clearFirstValues() {
   Type four = VectorType::get({4}, e.i32());
   Value zeros = arith::ConstantOp::create(
