@@ -205,7 +205,6 @@ void HopperKernel::emitTurn(Fold &fold) {
     p.wgmmaCommit();
   };
   if (few) { // a merge has no registers for scores beside it
-    finishTile(fold);
     beginScores();
   } else {
     waitValues(fold);
@@ -231,19 +230,14 @@ void HopperKernel::emitTurn(Fold &fold) {
   fold.pass = p.add(fold.pass, 1);
 }
 
-/// If there was a tile: its last product, alone, and its result.
+/// The last product of a tile, alone, and its result.
 void HopperKernel::finishTile(Fold &fold) {
-  Values used = {fold.values};
-  used = ifChanged(p.lt(p.c(0), fold.pass), used, [&](Values) -> Values {
-    waitValues(fold);
-    fenceProducts(fold);
-    beginProduct(fold);
-    joinProduct(fold);
-    tileAt = tileWordsAt(p.add(fold.pass, -1));
-    emitTileEnd({fold.o, fold.m, fold.l});
-    return {fold.values};
-  });
-  fold.values = used[0];
+  waitValues(fold);
+  fenceProducts(fold);
+  beginProduct(fold);
+  joinProduct(fold);
+  tileAt = tileWordsAt(p.add(fold.pass, -1));
+  emitTileEnd({fold.o, fold.m, fold.l});
 }
 
 /// The result of the tile at `tileAt`.
@@ -305,7 +299,7 @@ void HopperKernel::emitConsumer() {
     tileAt = tileWordsAt(p.add(fold.pass, -1));
     // Full chunks have a loop without a mask to themselves; the last of a tile
     // is not among them.
-    return e.whileLoop(
+    Values rest = e.whileLoop(
         pack(fold), [&](ValueRange at) { return e.bnot(unpack(at).last); },
         [&](ValueRange at) -> Values {
           Values rest = e.whileLoop(at, isFull, [&](ValueRange inner) {
@@ -313,8 +307,14 @@ void HopperKernel::emitConsumer() {
           });
           return foldOne(rest, /*masked=*/true);
         });
+    if (!few)
+      return rest;
+    Fold ended = unpack(rest);
+    finishTile(ended);
+    return pack(ended);
   });
-
+  if (few)
+    return;
   Fold fold = unpack(folded);
-  finishTile(fold);
+  e.ifThen(p.lt(p.c(0), fold.pass), [&] { finishTile(fold); });
 }
