@@ -131,10 +131,14 @@ public:
     return record({i32(sizeof(fil_abi_launch)), i32(launch.threads),
                    i32(launch.sharedBytes), i32(launch.ctasPerSm),
                    i32((launch.persistent ? FIL_ABI_LAUNCH_PERSISTENT : 0) |
-                       (launch.zeroed ? FIL_ABI_LAUNCH_ZEROED : 0)),
+                       (launch.zeroed ? FIL_ABI_LAUNCH_ZEROED : 0) |
+                       (launch.zeroedDrawn ? FIL_ABI_LAUNCH_ZEROED_DRAWN : 0) |
+                       (launch.follows ? FIL_ABI_LAUNCH_FOLLOWS : 0)),
                    i32(maps.size()), text(launch.function), array(maps),
                    function(launch.units), blob(launch.image),
-                   i64(launch.image.size())},
+                   i64(launch.image.size()),
+                   launch.plan.empty() ? null() : function(launch.plan),
+                   i32(launch.planCount), i32(0)},
                   sizeof(fil_abi_launch));
   }
 

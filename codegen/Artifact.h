@@ -27,6 +27,9 @@ struct CudaLaunch {
   std::string units; ///< host function, of one of the linked objects
   uint32_t threads = 0, sharedBytes = 0, ctasPerSm = 1;
   bool persistent = false, zeroed = false;
+  bool zeroedDrawn = false, follows = false;
+  std::string plan; ///< host function, if there is one
+  uint32_t planCount = 0;
   llvm::SmallVector<fil_abi_tensor_map> tensorMaps; ///< `size` is filled in
 };
 

@@ -142,7 +142,7 @@ forLaunches(CudaModules &modules, const CudaTarget &target,
             std::function<Result(StringRef, std::string)> finish) {
   std::map<std::string, std::future<Result>> results;
   // The launch for few queries takes longest.
-  for (size_t number : {1, 0, 2}) {
+  for (size_t number : {1, 0, 2, 3}) {
     if (number >= modules.devices.size())
       continue;
     std::string function = modules.entries.launches[number].function;
@@ -198,7 +198,9 @@ static ObjectBytes hostObject(ModuleOp host,
   auto machine = cpu::targetMachineFor(target);
   SmallVector<std::string> names = {entries.workspaceBytes};
   for (const CudaLaunch &launch : entries.launches)
-    names.push_back(launch.units);
+    for (const std::string &name : {launch.units, launch.plan})
+      if (!name.empty())
+        names.push_back(name);
   auto module = cpu::translate(host, target, names, *machine, context);
   return module ? ObjectBytes(cpu::emitObject(*module, *machine))
                 : ObjectBytes();
@@ -267,12 +269,14 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
       if (made == done.end() || made->second.spills.empty())
         continue;
       std::string spills = made->second.spills;
-      again = true;
       bool exact = cuda::isExact(launch.function); // has no chunks
-      bool few = number == 1 && !exact;
+      bool few = number > 0 && !exact;
+      if (few && !kernels->few)
+        continue;
+      again = true;
       OwningOpRef<ModuleOp> &kernel = few ? kernels->few : kernels->many;
       int64_t half = kernelOf(*kernel).getSchedule()->getChunk() / 2;
-      if (half >= kLeastChunk && !exact)
+      if (half >= kLeastChunk && !exact && !cuda::isMerge(launch.function))
         kernel = lowered(pattern, target, half, few);
       else if (few)
         kernel = nullptr;

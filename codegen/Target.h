@@ -83,6 +83,8 @@ struct CudaTarget {
   int sharedOf(int count) const {
     return count <= ctas ? sharedBytes : (sharedBytes + 1024) / count - 1024;
   }
+  /// Whether a launch can begin while the one before it ends.
+  bool launchesFollow() const { return arch >= 90; }
   CudaChip chip; ///< that `explain` reckons with
 };
 

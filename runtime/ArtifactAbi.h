@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define FIL_ABI_MAJOR 1u
-#define FIL_ABI_MINOR 4u
+#define FIL_ABI_MINOR 5u
 #define FIL_ABI_MAGIC 0x454552474c494631ull /* "1FILGREE" read as bytes */
 #define FIL_ABI_SYMBOL "filigree_artifact"
 
@@ -192,10 +192,16 @@ enum { /* fil_abi_launch.flags */
                                    << 0, /* CTAs = min(units, SMs *
                                             ctas_per_sm), else CTAs = units */
        FIL_ABI_LAUNCH_ZEROED = 1u
-                               << 1 /* the first FIL_ABI_ZEROED_BYTES of the
-                                       workspace are 0 as the launch begins */
+                               << 1, /* the first FIL_ABI_ZEROED_BYTES of the
+                                        workspace are 0 as the launch begins */
+       /* Since 1.5. */
+       FIL_ABI_LAUNCH_ZEROED_DRAWN =
+           1u << 2, /* the same where there are more units than CTAs */
+       FIL_ABI_LAUNCH_FOLLOWS =
+           1u << 3 /* waits by itself (griddepcontrol.wait) for what goes
+                      before, and so may begin while that ends */
 };
-enum { FIL_ABI_ZEROED_BYTES = 8192 };
+enum { FIL_ABI_ZEROED_BYTES = 8192, FIL_ABI_PLAN_WORDS = 16 };
 
 /* One function on the device. Launches of a run follow each other on its
  * stream. Parameters of the function, in order, each at its own alignment:
@@ -204,6 +210,7 @@ enum { FIL_ABI_ZEROED_BYTES = 8192 };
  *                        addresses, slot 0 that of the status word or 0
  *   the workspace        address, 128-byte aligned, or 0 if it has no bytes
  *   units                int64_t
+ *   the plan             int64_t[plan_count] by value, if there is one
  * The grid is one-dimensional; with no units nothing is launched. */
 typedef struct fil_abi_launch {
   uint32_t size;
@@ -220,6 +227,11 @@ typedef struct fil_abi_launch {
    * function; null: it is in that of the code. PTX has all functions. */
   const void *image;
   uint64_t image_bytes;
+  /* Since 1.5: numbers of a run that the host finds once for all CTAs. Fills
+   * plan_count, at most FIL_ABI_PLAN_WORDS; null: 0. As `units` otherwise. */
+  void (*plan)(const int64_t *slots, int64_t multiprocessors, int64_t *plan);
+  uint32_t plan_count;
+  uint32_t reserved; /* 0 */
 } fil_abi_launch;
 
 enum { /* fil_abi_cuda.arch_flags */

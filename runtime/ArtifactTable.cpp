@@ -407,7 +407,8 @@ fil_status KernelCheck::checkCudas() {
   return FIL_OK;
 }
 
-static_assert(kMaxTensorMaps * FIL_ABI_TENSOR_MAP_BYTES + (kMaxSlots + 2) * 8 <=
+static_assert(kMaxTensorMaps * FIL_ABI_TENSOR_MAP_BYTES +
+                      (kMaxSlots + 2 + FIL_ABI_PLAN_WORDS) * 8 <=
                   kMaxParameterBytes,
               "no valid table exceeds what a launch can be passed");
 
@@ -428,7 +429,15 @@ fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of %s to have functions, but found null",
                   i, label.str());
-    if (launch.size >= sizeof(launch) &&
+    if (planCount(launch) > FIL_ABI_PLAN_WORDS ||
+        (planCount(launch) && !launch.plan))
+      return fail(
+          err, FIL_BAD_ARTIFACT,
+          "expected launch %u of %s to have a plan of at most %d words, "
+          "but found %u%s",
+          i, label.str(), int(FIL_ABI_PLAN_WORDS), planCount(launch),
+          launch.plan ? "" : " at null");
+    if (launch.size >= offsetof(fil_abi_launch, plan) &&
         (!launch.image != !launch.image_bytes || (launch.image && !cuda.image)))
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of %s to have an image beside that of "
@@ -448,7 +457,8 @@ fil_status KernelCheck::checkLaunches(const fil_abi_cuda &cuda) {
                   i, label.str(), launch.ctas_per_sm);
     if (launch.shared_bytes > (1u << 20) ||
         (launch.flags &
-         ~uint32_t(FIL_ABI_LAUNCH_PERSISTENT | FIL_ABI_LAUNCH_ZEROED)))
+         ~uint32_t(FIL_ABI_LAUNCH_PERSISTENT | FIL_ABI_LAUNCH_ZEROED |
+                   FIL_ABI_LAUNCH_ZEROED_DRAWN | FIL_ABI_LAUNCH_FOLLOWS)))
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected launch %u of %s to have at most 2^20 shared bytes "
                   "and known flags, but found %u and %#x",

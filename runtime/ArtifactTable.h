@@ -49,7 +49,12 @@ inline uint32_t cudaCount(const fil_abi_kernel &kernel) {
 
 /// Images of launches came with ABI 1.4.
 inline const void *ownImage(const fil_abi_launch &launch) {
-  return launch.size < sizeof(fil_abi_launch) ? nullptr : launch.image;
+  return launch.size < offsetof(fil_abi_launch, plan) ? nullptr : launch.image;
+}
+
+/// Plans came with ABI 1.5.
+inline uint32_t planCount(const fil_abi_launch &launch) {
+  return launch.size < sizeof(fil_abi_launch) ? 0 : launch.plan_count;
 }
 
 inline bool isScalar(const fil_abi_arg &arg) {

@@ -98,28 +98,8 @@ func::FuncOp AmpereKernel::emitPost() {
       });
 }
 
-Value AmpereKernel::emitPointer(int32_t offset) {
-  return LLVM::AddrSpaceCastOp::create(
-      builder, e.loc, e.ptr(),
-      LLVM::IntToPtrOp::create(
-          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-          address(offset)));
-}
-
 Value AmpereKernel::emitNextTile() {
   return p.add(p.narrow(emitDraw()), p.special("nctaid.x"));
-}
-
-void AmpereKernel::emitCopySlots() {
-  int32_t count = interface.slotCount;
-  for (int32_t first = 0; first < count; first += threads()) {
-    Value number = p.add(thread, first);
-    e.ifThen(p.lt(number, p.c(count)), [&] {
-      Value word =
-          e.load(e.i64(), e.at(slots, e.mul(p.wide(number), 8)), /*align=*/8);
-      p.storeShared(word, p.add(address(offSlots), p.mul(number, 8)));
-    });
-  }
 }
 
 void AmpereKernel::emitPrefetchLists() {

@@ -80,7 +80,7 @@ void AmpereKernel::emitRoles(Value, Value) {
   sharedBase = shared;
   askThread();
   emitPrefetchLists();
-  emitCopySlots();
+  emitCopySlots(thread);
   e.ifThen(p.eq(thread, p.c(0)), [&] { emitWalkInit(); });
   p.syncBlock();
   emitLoop();

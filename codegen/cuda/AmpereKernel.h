@@ -71,13 +71,8 @@ private:
   /// What thread 0 does before all else, and when entries are used up.
   void emitWalkInit();
   void emitWalkMore();
-  /// Generic, to a byte of shared memory.
-  Value emitPointer(int32_t offset);
   /// The first tile has the number of the CTA, the others are drawn.
   Value emitNextTile();
-  /// The walk finds slots by an address, and those of parameters are in global
-  /// memory.
-  void emitCopySlots();
   /// Lists to the second-level cache, what the threads have a line of each.
   void emitPrefetchLists();
   /// Words of entry `index`: key or slot of the tile's words, keys, code.
@@ -162,7 +157,7 @@ private:
   int32_t parts, partKeys;      ///< of a chunk, folded one after the other
   int32_t keyBytes, stageBytes; ///< of a stage: of its keys, and all
   bool ahead; ///< the next tile is loaded while the last is stored
-  int32_t offKeys, offValues, offSlots, offFill;
+  int32_t offKeys, offValues, offFill;
   /// Words (i32) of the walk between two fills.
   enum {
     kPosted,  ///< posts of the tile so far

@@ -265,11 +265,34 @@ void HopperKernel::clearFirstValues() {
   p.syncNamed(p.c(1 + warpgroups), threads);
 }
 
+/// Rows of Q that no head fills stay as they are, and the first Q waits for it.
+void HopperKernel::clearQuery() {
+  Type four = VectorType::get({4}, e.i32());
+  Value zeros = arith::ConstantOp::create(
+      builder, e.loc,
+      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+  const int32_t blockBytes = 64 * kRowBytes, pieces = blockBytes / 16;
+  Value first = p.add(address(offQuery), p.mul(group, blockBytes));
+  e.ifThen(e.lt(e.c(1), packFactor(slots)), [&] {
+    Value thread = p.add(p.mul(warp, 32), lane);
+    e.loop(p.wide(thread), e.c(pieces * keyChunks), 128, [&](Value piece) {
+      Value number = p.narrow(piece);
+      Value block = p.mul(p.div(number, pieces), rows * kRowBytes);
+      Value within = p.mul(p.rem(number, pieces), 16);
+      p.storeShared(zeros, p.add(p.add(first, block), within));
+    });
+    p.fenceProxy();
+  });
+  releaseQuery(e.truth(true));
+}
+
 void HopperKernel::emitConsumer() {
   rowInTile = p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2));
   columnPair = p.mul(p.bitAnd(lane, 3), 2);
   if (!few)
     clearFirstValues();
+  if (mayPack())
+    clearQuery();
   Value zero = p.c(0), none = p.cf(0.0f);
   Fold begin;
   begin.o.assign(shape.valueDim / 2, none);

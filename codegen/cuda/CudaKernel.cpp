@@ -88,7 +88,8 @@ int32_t CudaKernel::layOutWalker(int32_t at) {
   offEntries = take(kEntries * 16);
   offPosted = take(8);
   offKept = take(8);
-  offVotes = take(16);
+  offSlots = take(few ? 8 * int32_t(interface.slotCount) : 0);
+  at = llvm::alignTo(at, 16);
   offEntryFull = take(8 * kEntries);
   offEntryEmpty = take(8 * kEntries);
   return at;
@@ -101,7 +102,8 @@ void CudaKernel::emitEntryBarrierInit(int32_t readers) {
   }
 }
 
-LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
+LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name, int32_t threads,
+                                           int32_t ctas, int32_t planCount) {
   MLIRContext *context = builder.getContext();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(module.getBody());
@@ -113,21 +115,13 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
         /*alignment=*/1024, /*addrSpace=*/3);
   SmallVector<Type> types(maps.size(), pointer);
   types.append({pointer, pointer, e.i64()}); // slots, workspace, units
+  if (planCount)
+    types.push_back(pointer);
   auto type =
       LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), types);
   auto function = LLVM::LLVMFuncOp::create(builder, e.loc, name, type);
   function->setAttr("nvvm.kernel", builder.getUnitAttr());
-  function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({threads()}));
-  // A CTA gets no more registers than it hands on from warp to warp.
-  auto registersOf = [](int64_t warps, int64_t count) {
-    return 32 * warps * count;
-  };
-  tile::WarpsAttr warps = *kernel.getWarps();
-  int32_t ctas = ctasPerMultiprocessor();
-  if (int64_t used =
-          registersOf(warps.getLoad(), warps.getLoadRegisters()) +
-          registersOf(warps.getCompute(), warps.getComputeRegisters()))
-    ctas = std::max(ctas, int32_t(kRegisters / used));
+  function->setAttr("nvvm.maxntid", builder.getDenseI32ArrayAttr({threads}));
   function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(ctas));
   auto byValue = [&](unsigned index, Type value, int64_t align) {
     function.setArgAttr(index, "llvm.byval", TypeAttr::get(value));
@@ -136,9 +130,12 @@ LLVM::LLVMFuncOp CudaKernel::declareKernel(StringRef name) {
   };
   for (unsigned k = 0; k < maps.size(); ++k)
     byValue(k, LLVM::LLVMArrayType::get(builder.getI8Type(), 128), 64);
-  byValue(maps.size(),
-          LLVM::LLVMArrayType::get(builder.getI64Type(), interface.slotCount),
-          8);
+  auto words = [&](int32_t count) {
+    return LLVM::LLVMArrayType::get(builder.getI64Type(), count);
+  };
+  byValue(maps.size(), words(interface.slotCount), 8);
+  if (planCount)
+    byValue(maps.size() + 3, words(planCount), 8);
   return function;
 }
 
@@ -225,11 +222,28 @@ CudaLaunch CudaKernel::emitDevice() {
   launch.sharedBytes = sharedBytes;
   launch.ctasPerSm = ctasPerMultiprocessor();
   launch.persistent = true;
-  launch.zeroed = drawsUnits();
+  // Clearing takes as long as loading 10 MB.
+  launch.zeroed = drawsUnits() && (!few || hasExactLaunch());
+  launch.zeroedDrawn = drawsUnits() && !launch.zeroed;
   launch.tensorMaps = maps;
   launch.units = named("units");
 
-  LLVM::LLVMFuncOp function = declareKernel(launch.function);
+  // A CTA gets no more registers than it hands on from warp to warp.
+  auto registersOf = [](int64_t warps, int64_t count) {
+    return 32 * warps * count;
+  };
+  tile::WarpsAttr warps = *kernel.getWarps();
+  int32_t ctas = ctasPerMultiprocessor();
+  if (int64_t used =
+          registersOf(warps.getLoad(), warps.getLoadRegisters()) +
+          registersOf(warps.getCompute(), warps.getComputeRegisters()))
+    ctas = std::max(ctas, int32_t(kRegisters / used));
+  if (few) {
+    launch.plan = named("plan");
+    launch.planCount = kPlanWords;
+  }
+  LLVM::LLVMFuncOp function =
+      declareKernel(launch.function, threads(), ctas, launch.planCount);
   Block *body = function.addEntryBlock(builder);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(body);
@@ -238,6 +252,8 @@ CudaLaunch CudaKernel::emitDevice() {
   slots = body->getArgument(maps.size());
   workspace = body->getArgument(maps.size() + 1);
   units = body->getArgument(maps.size() + 2);
+  if (launch.planCount)
+    plan = body->getArgument(maps.size() + 3);
   shared = emitShared();
   Value thread = p.special("tid.x");
   // Uniform in a warp, which the compiler cannot see otherwise.
@@ -248,8 +264,6 @@ CudaLaunch CudaKernel::emitDevice() {
       p.prefetchMap(map);
   });
   emitPrologue(thread);
-  if (!maps.empty())
-    p.fenceProxy();
   p.syncBlock();
   lane = p.bitAnd(thread, 31);
   emitRoles(thread, warpOfBlock);
@@ -272,6 +286,40 @@ func::FuncOp CudaKernel::emitUnits(StringRef name, func::FuncOp others) {
         Value elsewhere = e.call(others, {slots, multiprocessors})[0];
         return {e.select(e.eq(elsewhere, e.c(0)), units, e.c(0))};
       });
+}
+
+void CudaKernel::emitPlan(StringRef name) {
+  e.function(name, {e.ptr(), e.i64(), e.ptr()}, {},
+             [&](ArrayRef<Value> args) -> SmallVector<Value> {
+               Value slots = args[0];
+               Value pack = packFactor(slots);
+               RowTiles tiles = rowTiles(slots);
+               HeadTiles heads = headTiles(slots, pack);
+               Value words[kPlanWords];
+               words[kPlanSplits] = splitCount(slots, args[1]);
+               words[kPlanWarps] = tileWarps(slots);
+               words[kPlanPack] = pack;
+               words[kPlanRows] = tiles.rows;
+               words[kPlanRowTiles] = tiles.count;
+               words[kPlanGroup] = heads.group;
+               words[kPlanOfGroup] = heads.ofGroup;
+               words[kPlanOfBatch] = heads.ofBatch;
+               for (auto [k, word] : llvm::enumerate(words))
+                 e.storeI64(word, args[2], k);
+               return {};
+             });
+}
+
+CudaKernel::RowTiles CudaKernel::rowTiles(Value slots) {
+  if (!plan)
+    return WalkEmitter::rowTiles(slots);
+  return {planned(kPlanRows), planned(kPlanRowTiles)};
+}
+
+CudaKernel::HeadTiles CudaKernel::headTiles(Value slots, Value pack) {
+  if (!plan)
+    return WalkEmitter::headTiles(slots, pack);
+  return {planned(kPlanGroup), planned(kPlanOfGroup), planned(kPlanOfBatch)};
 }
 
 std::string CudaKernel::emitWorkspaceBytes() {

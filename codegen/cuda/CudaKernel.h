@@ -69,10 +69,15 @@ public:
   bool hasExactLaunch();
   /// The kernel and its helpers, for the device.
   CudaLaunch emitDevice();
+  /// Behind it, where keys are split: what joins the results.
+  CudaLaunch emitMergeDevice();
   // The functions that the runtime calls, for the host.
   /// Units of this launch: none where `others`, null or a function of the same
   /// arguments, has some.
   mlir::func::FuncOp emitUnits(llvm::StringRef name, mlir::func::FuncOp others);
+  /// The plan of the launch for few queries.
+  void emitPlan(llvm::StringRef name);
+  void emitMergeUnits(llvm::StringRef name);
   /// Bytes of a run, whichever launch it takes; the name of the function.
   std::string emitWorkspaceBytes();
 
@@ -94,6 +99,9 @@ protected:
   virtual bool drawsUnits() const { return true; }
   /// What all threads do before the roles begin.
   virtual void emitPrologue(Value thread) {}
+  // Found by the host and planned, or by the code at hand.
+  RowTiles rowTiles(Value slots) override;
+  HeadTiles headTiles(Value slots, Value pack) override;
 
   // CudaKernel.cpp
   /// That share a multiprocessor, and so its registers.
@@ -102,7 +110,9 @@ protected:
   }
   mlir::LogicalResult refuse(const llvm::Twine &expected,
                              const llvm::Twine &got);
-  mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name);
+  /// With `ctas` that share a multiprocessor's registers.
+  mlir::LLVM::LLVMFuncOp declareKernel(llvm::StringRef name, int32_t threads,
+                                       int32_t ctas, int32_t planCount = 0);
   /// Address of dynamic shared memory, in any function.
   Value emitShared();
   Value address(int32_t offset) { return p.add(shared, offset); }
@@ -141,6 +151,11 @@ protected:
   /// The whole life of the thread that walks.
   void emitWalker();
   void emitFrameInit(Value scratch);
+  /// The walk finds slots by an address, and those of parameters are in global
+  /// memory.
+  void emitCopySlots(Value thread);
+  /// Generic, to a byte of shared memory.
+  Value emitPointer(int32_t offset);
   /// The number (i64) of the next tile, one more for every call.
   Value emitDraw();
 
@@ -207,12 +222,31 @@ protected:
   /// Warps of 16 rows of the highest tile, and bytes of one in the workspace.
   Value tileWarps(Value slots);
   int64_t warpBytes() const;
+  /// In the workspace, of so many tiles: words of a tile, results of its units.
+  int64_t wordsBytes() const { return llvm::alignTo(tileBytes(), 64); }
+  Value wordsOf(Value tile);
+  Value resultsOf(Value tile, Value tiles);
   /// The end of a unit, each warp of a group of four.
   void emitResult(const State &state);
   void emitPartial(const State &state);
-  /// `width` pieces from `block` times as many on, of the rows of a warp.
-  void emitMerge(Value tileAt, Value unitBytes, Value rowWarp, Value block,
-                 int64_t width);
+  /// kMergePieces pieces from `block` times as many on, of the rows of a warp.
+  void emitMerge(Value results, Value rowWarp, Value block);
+
+  /// Words of the plan.
+  enum PlanWord : int64_t {
+    kPlanSplits,
+    kPlanWarps, ///< of the highest tile
+    kPlanPack,
+    kPlanRows, ///< as RowTiles
+    kPlanRowTiles,
+    kPlanGroup, ///< as HeadTiles
+    kPlanOfGroup,
+    kPlanOfBatch,
+    kPlanWords
+  };
+  Value planned(PlanWord word) {
+    return e.load(e.i64(), e.at(plan, 8 * word), 8);
+  }
 
   const CudaTarget &cuda;
   const bool few; ///< the launch for few queries
@@ -225,8 +259,8 @@ protected:
   // Bytes into dynamic shared memory.
   int32_t offQuery = 0;
   int32_t offOutput = 0, outputPieces; ///< of each warp
-  int32_t offWalk, offTile, offPending, offEntries, offPosted, offKept,
-      offVotes;
+  int32_t offWalk, offTile, offPending, offEntries, offPosted, offKept;
+  int32_t offSlots;
   int32_t sharedBytes;
   /// Entries between the walker and the loads, and their barriers.
   static constexpr int32_t kEntries = 8;
@@ -254,6 +288,7 @@ protected:
   Values mapPointers;
   Value workspace; ///< word 0 counts the units drawn
   Value units;     ///< i64
+  Value plan;      ///< pointer to words of this run, if the host found them
   Value lane;      ///< i32
   // Of a warp that computes.
   Value tileAt;                ///< i32: words of the tile at hand

@@ -47,6 +47,8 @@ void ExactKernel::emitRoles(Value, Value warpOfBlock) {
                                e.c(layout.bytes + tileBytes()), 16);
   }
   Value located = e.at(memory, layout.bytes);
+  if (cuda.launchesFollow())
+    p.waitForLaunches();
   Value mark = e.load(e.i32(), e.at(workspace, kMarkAt));
   e.ifThen(e.bnot(p.eq(mark, p.c(0))), [&] {
     Value first = p.add(p.mul(p.special("ctaid.x"), kWarps), warpOfBlock);

@@ -89,19 +89,8 @@ void HopperKernel::emitBarrierInit() {
 }
 
 void HopperKernel::emitPrologue(Value thread) {
-  if (!mayPack())
-    return;
-  Type four = VectorType::get({4}, e.i32());
-  Value zeros = arith::ConstantOp::create(
-      builder, e.loc,
-      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
-  e.ifThen(e.lt(e.c(1), packFactor(slots)), [&] {
-    e.loop(p.wide(thread), e.c(rows * kRowBytes * keyChunks / 16), threads(),
-           [&](Value piece) {
-             p.storeShared(
-                 zeros, p.add(address(offQuery), p.mul(p.narrow(piece), 16)));
-           });
-  });
+  if (few)
+    emitCopySlots(thread);
 }
 
 void HopperKernel::emitRoles(Value thread, Value warpOfBlock) {

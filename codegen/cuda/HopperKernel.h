@@ -7,19 +7,20 @@
 // of queries each; S stages of K, S of V, one Q.
 //
 //   init barriers, sync                                     (HopperKernel.cpp)
-//   few queries: clear Q, of which rows stay that no head fills
+//   few queries: slots -> smem
 //   walker, loader of keys, of values, one thread each
 //                                  (Walker.cpp, Loader.cpp, PageLoads.cpp)
 //     q -> smem of each tile, K -> smem, V -> smem, with words that describe
 //     the tile and the chunk [key, key + n)
 //   consumer, each warpgroup:                               (Consumer.cpp)
-//     P = O = 0, V of no chunk = 0
+//     P = O = 0, V of no chunk = 0; few queries: Q = 0, of which rows stay that
+//       no head fills
 //     until the end: for chunk 0 of a tile: wait kFull
 //         wait vFull; O += P V of the tile before; commit
 //         wait qFull; S = Q K_0^T; commit
 //         wait for O; arrive vEmpty; the end of the tile before: l;
 //           log-sum-exp; O / l -> smem -> memory; or, of a split: O, m, l ->
-//           workspace, the last to come merges        (Epilogue.cpp, Merge.cpp)
+//           workspace, for a launch that merges       (Epilogue.cpp, Merge.cpp)
 //         wait for S; arrive kEmpty; edge, mask, row maxima, P = exp2; O = 0
 //       for chunk i > 0: wait kFull
 //         S = Q K_i^T; commit
@@ -122,6 +123,7 @@ private:
   void emitTileEnd(const State &state);
   void finishTile(Fold &fold);
   void clearFirstValues();
+  void clearQuery();
   void releaseQuery(Value cond);
   /// One lane gives a stage back for its warp.
   void release(int32_t ring, Value stage);

@@ -174,8 +174,11 @@ void HopperKernel::emitKeyLoader() {
       Value tile = pendingWordsAt(state[kBegun]);
       // A warpgroup need not wait for another to be as far.
       for (int32_t g = 0; g < warpgroups; ++g) {
-        p.barrierWait(address(queryEmpty() + 8 * g),
-                      p.bitXor(p.bitAnd(state[kPass], 1), p.c(1)));
+        // Free at first, or when it is cleared.
+        Value parity = p.bitAnd(state[kPass], 1);
+        if (!mayPack())
+          parity = p.bitXor(parity, p.c(1));
+        p.barrierWait(address(queryEmpty() + 8 * g), parity);
         emitLoadQuery(g, [&](int64_t number) { return wordOf(tile, number); });
         Value words = tileWordsAt(state[kPass]);
         for (int64_t k = 0; g == 0 && k < tileWords(); ++k)

@@ -4,16 +4,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //   units = tiles * splits, as many splits as fill the chip
-//   end of a unit, each warpgroup:
-//     o, m, l -> workspace; sync group
-//     one thread: one more of (tile, group) is there, released and acquired
-//     sync group; if all are: for each block of 16 rows and some columns
-//       all splits in order, kAtOnce of them in flight, more where the block
-//       has few rows -> output, log-sum-exp
+//   end of a unit, each warpgroup: o, m, l -> workspace
+//   launch behind it: for each tile and some columns, a warp for 16 rows:
+//     all splits in order, kAtOnce of them in flight, more where the block has
+//     few rows -> output, log-sum-exp
 //
-// In the workspace, behind the counters: 16 rows of a unit are pieces of 8
-// columns as the lanes hold them, 4 numbers a lane, and {m, m, l, l}. Rows that
-// the tile lacks are not written.
+// In the workspace, behind what is cleared: words of all tiles, which the first
+// split leaves; 16 rows of a unit as pieces of 8 columns as the lanes hold
+// them, 4 numbers a lane, and {m, m, l, l}. Rows that the tile lacks are not
+// written.
+//
+// No counter says which split is last, so nothing is cleared before, and many
+// CTAs merge one tile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/CudaKernel.h"
@@ -30,13 +32,10 @@ static constexpr int64_t kLeastSplit = 256;
 static constexpr int64_t kUnitKeys = 256, kMergeKeys = 8;
 /// Most units a multiprocessor.
 static constexpr int64_t kWaves = 4;
-/// Bytes of the workspace before the counters: the tiles drawn.
-static constexpr int64_t kDrawnBytes = 128;
-static constexpr int64_t kCounters = (FIL_ABI_ZEROED_BYTES - kDrawnBytes) / 4;
 /// Bytes of a piece of all lanes.
 static constexpr int64_t kPartBytes = 512;
-/// Splits, and pieces of each, that a thread loads before it adds.
-static constexpr int64_t kAtOnce = 8, kMostPieces = 4;
+/// Splits that a thread loads before it adds, and pieces of each.
+static constexpr int64_t kAtOnce = 8, kMergePieces = 2;
 
 //===----------------------------------------------------------------------===//
 // Numbers of a run
@@ -50,6 +49,8 @@ Value CudaKernel::tileTokens(Value slots) {
 Value CudaKernel::packFactor(Value slots) {
   if (!mayPack())
     return e.c(1);
+  if (plan)
+    return planned(kPlanPack);
   Value tokens = tileTokens(slots), one = e.c(1);
   Value fit = e.udiv(e.c(rows), e.max(tokens, one));
   // Packed queries are many where tiles are not cut for few.
@@ -101,8 +102,7 @@ Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
   // A tile of several documents would have a merge for each.
   if (fold.getCuQuery())
     few = e.eq(tokens, one);
-  Value counted = e.le(e.mul(tiles, rows / 64), e.c(kCounters));
-  return e.select(e.band(few, counted), best, one);
+  return e.select(few, best, one);
 }
 
 Value CudaKernel::takesFew(Value slots, Value multiprocessors) {
@@ -121,10 +121,20 @@ Value CudaKernel::tileWarps(Value slots) {
 
 Value CudaKernel::workspaceBytes(Value slots, Value multiprocessors) {
   Value splits = splitCount(slots, multiprocessors);
-  Value units = e.mul(tileCount(slots), splits);
-  Value bytes = e.mul(e.mul(units, tileWarps(slots)), warpBytes());
+  Value bytes = e.mul(e.mul(splits, tileWarps(slots)), warpBytes());
+  bytes = e.mul(tileCount(slots), e.add(bytes, wordsBytes()));
   bytes = e.select(e.lt(e.c(1), splits), bytes, e.c(0));
   return e.add(bytes, FIL_ABI_ZEROED_BYTES);
+}
+
+Value CudaKernel::wordsOf(Value tile) {
+  return e.at(e.at(workspace, FIL_ABI_ZEROED_BYTES), e.mul(tile, wordsBytes()));
+}
+
+Value CudaKernel::resultsOf(Value tile, Value tiles) {
+  Value bytes = e.mul(tileWord(walk::kWarps), warpBytes());
+  Value before = e.mul(e.mul(tile, tileWord(walk::kSplits)), bytes);
+  return e.at(wordsOf(tiles), before);
 }
 
 //===----------------------------------------------------------------------===//
@@ -147,14 +157,13 @@ void CudaKernel::emitPartial(const State &state) {
        p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2))},
       {columnPair, p.mul(p.bitAnd(lane, 3), 2)}};
   Value used = usedRows(), tile = tileWord(walk::kTile);
-  Value splits = tileWord(walk::kSplits);
+  Value split = tileWord(walk::kSplit);
   Value unitBytes = e.mul(tileWord(walk::kWarps), warpBytes());
-  Value tileAt = e.at(e.at(workspace, FIL_ABI_ZEROED_BYTES),
-                      e.mul(e.mul(tile, splits), unitBytes));
   int64_t pieces = shape.valueDim / 8;
   Value own = p.wide(p.add(p.mul(group, 4), warp));
   Value at = e.add(e.mul(own, warpBytes()), p.wide(p.mul(lane, 16)));
-  at = e.at(tileAt, e.add(at, e.mul(tileWord(walk::kSplit), unitBytes)));
+  Value tiles = e.udiv(units, tileWord(walk::kSplits));
+  at = e.at(resultsOf(tile, tiles), e.add(at, e.mul(split, unitBytes)));
   e.ifThen(p.lt(rowInTile, used), [&] {
     for (int64_t k = 0; k < pieces; ++k)
       e.store(p.join(ValueRange(state.o).slice(4 * k, 4)),
@@ -164,39 +173,22 @@ void CudaKernel::emitPartial(const State &state) {
     e.store(p.join({state.m[0], state.m[1], l[0], l[1]}),
             e.at(at, pieces * kPartBytes), 16);
   });
-
-  // Barriers of the group on both sides carry what the one thread released and
-  // acquired to all.
-  Value barrier = p.add(group, 1),
-        vote = p.add(address(offVotes), p.mul(group, 4));
-  p.syncNamed(barrier, 128);
-  e.ifThen(p.eq(p.add(p.mul(warp, 32), lane), p.c(0)), [&] {
-    Value number = e.add(e.mul(tile, rows / 64), p.wide(group));
-    Value counter = e.at(e.at(workspace, kDrawnBytes), e.mul(number, 4));
-    p.storeShared(p.atomicAdd(counter, p.c(1)), vote);
-  });
-  p.syncNamed(barrier, 128);
-  Value before = p.loadShared(e.i32(), vote);
-  e.ifThen(e.eq(e.add(p.wide(before), 1), splits), [&] {
-    int64_t width = std::min<int64_t>(kMostPieces, llvm::divideCeil(pieces, 4));
-    int64_t blocks = llvm::divideCeil(pieces, width);
-    // Of the 16 rows of each warp, those that the tile has.
-    Value rest = p.sub(p.add(used, 15), p.mul(group, 64));
-    Value rowWarps =
-        arith::MinSIOp::create(builder, e.loc, p.shr(rest, 4), p.c(4));
-    e.loop(p.wide(warp), e.mul(p.wide(rowWarps), blocks), 4, [&](Value job) {
-      Value number = p.narrow(job);
-      Value block = arith::DivUIOp::create(builder, e.loc, number, rowWarps);
-      Value of = arith::RemUIOp::create(builder, e.loc, number, rowWarps);
-      emitMerge(tileAt, unitBytes, p.add(p.mul(group, 4), of), block, width);
+  Value first = e.band(e.eq(split, e.c(0)), e.eq(own, e.c(0)));
+  e.ifThen(first, [&] {
+    Value to = wordsOf(tile);
+    e.loop(p.wide(lane), e.c(tileWords()), 32, [&](Value number) {
+      Value offset = e.mul(number, 8);
+      e.store(p.loadShared(e.i64(), p.add(tileAt, p.narrow(offset))),
+              e.at(to, offset), 8);
     });
   });
   p.syncWarp();
 }
 
-void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
-                           Value block, int64_t width) {
+void CudaKernel::emitMerge(Value results, Value rowWarp, Value block) {
+  constexpr int64_t width = kMergePieces;
   Value used = usedRows(), splits = p.narrow(tileWord(walk::kSplits));
+  Value unitBytes = e.mul(tileWord(walk::kWarps), warpBytes());
   // Lanes whose rows the tile lacks take every second split, or fourth, or
   // eighth.
   Value rest = p.sub(used, p.mul(rowWarp, 16)), lanes = p.c(32);
@@ -208,8 +200,8 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
   Value row = p.add(p.mul(rowWarp, 16), p.shr(source, 2));
   // Rows that nobody wrote: the first one's numbers, for nothing.
   source = p.select(p.lt(row, used), source, p.bitAnd(source, 3));
-  Value at = e.at(tileAt, e.add(e.mul(p.wide(rowWarp), warpBytes()),
-                                p.wide(p.mul(source, 16))));
+  Value at = e.at(results, e.add(e.mul(p.wide(rowWarp), warpBytes()),
+                                 p.wide(p.mul(source, 16))));
   int64_t pieces = shape.valueDim / 8;
   auto least = [&](Value a, Value x) -> Value {
     return arith::MinSIOp::create(builder, e.loc, a, x);
@@ -320,4 +312,62 @@ void CudaKernel::emitMerge(Value tileAt, Value unitBytes, Value rowWarp,
       });
     }
   }
+}
+
+//===----------------------------------------------------------------------===//
+// The launch that merges
+//===----------------------------------------------------------------------===//
+
+/// CTAs of a tile.
+static int64_t mergeBlocks(int64_t valueDim) {
+  return llvm::divideCeil(valueDim / 8, kMergePieces);
+}
+
+void CudaKernel::emitMergeUnits(StringRef name) {
+  e.function(name, {e.ptr(), e.i64()}, {e.i64()},
+             [&](ArrayRef<Value> args) -> SmallVector<Value> {
+               Value one = e.lt(splitCount(args[0], args[1]), e.c(2));
+               Value ctas =
+                   e.mul(tileCount(args[0]), mergeBlocks(shape.valueDim));
+               return {e.select(one, e.c(0), ctas)};
+             });
+}
+
+CudaLaunch CudaKernel::emitMergeDevice() {
+  maps.clear();
+  CudaLaunch launch;
+  launch.function = named("merge_kernel");
+  launch.follows = true;
+  launch.threads = 2 * rows; // a warp for 16
+  launch.sharedBytes = int32_t(wordsBytes());
+  launch.units = named("merge_units");
+  LLVM::LLVMFuncOp function =
+      declareKernel(launch.function, launch.threads, /*ctas=*/1);
+  Block *body = function.addEntryBlock(builder);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(body);
+  slots = body->getArgument(0);
+  workspace = body->getArgument(1);
+  units = body->getArgument(2);
+  tileAt = shared = emitShared();
+  Value thread = p.special("tid.x");
+  lane = p.bitAnd(thread, 31);
+  columnPair = p.mul(p.bitAnd(lane, 3), 2);
+  int32_t blocks = int32_t(mergeBlocks(shape.valueDim));
+  Value unit = p.special("ctaid.x"), tiles = p.div(p.narrow(units), blocks);
+  Value tile = p.div(unit, blocks), block = p.rem(unit, blocks);
+  Value words = wordsOf(p.wide(tile));
+  p.waitForLaunches();
+  e.loop(p.wide(thread), e.c(tileWords()), launch.threads, [&](Value number) {
+    Value offset = e.mul(number, 8);
+    p.storeShared(e.load(e.i64(), e.at(words, offset), 8),
+                  p.add(tileAt, p.narrow(offset)));
+  });
+  p.syncBlock();
+  Value rowWarp = p.broadcastLane0(p.shr(thread, 5));
+  e.ifThen(p.lt(p.mul(rowWarp, 16), usedRows()), [&] {
+    emitMerge(resultsOf(p.wide(tile), p.wide(tiles)), rowWarp, block);
+  });
+  LLVM::ReturnOp::create(builder, e.loc, ValueRange());
+  return launch;
 }

@@ -201,11 +201,6 @@ void Ptx::storeShared(Value value, Value address) {
   LLVM::StoreOp::create(b, loc, value, sharedPointer(*this, address));
 }
 
-Value Ptx::atomicAdd(Value pointer, Value value) {
-  return ptx("atom.acq_rel.gpu.add.u32 $0, [$1], $2;", {i32()}, {},
-             {pointer, value})[0];
-}
-
 void Ptx::storeRelaxed(Value value, Value pointer) {
   ptx("st.relaxed.gpu.u32 [$0], $1;", {}, {}, {pointer, value});
 }
@@ -299,6 +294,7 @@ void Ptx::prefetchLine(Value pointer) {
   ptx("prefetch.global.L2 [$0];", {}, {}, {pointer});
 }
 void Ptx::fenceProxy() { ptx("fence.proxy.async.shared::cta;", {}, {}, {}); }
+void Ptx::waitForLaunches() { ptx("griddepcontrol.wait;", {}, {}, {}); }
 
 //===----------------------------------------------------------------------===//
 // Copies of single threads, mma.sync

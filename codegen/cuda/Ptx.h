@@ -74,9 +74,6 @@ public:
   Value join(ValueRange values);
   Values split(Value vector);
 
-  /// What was at `pointer` (i32) before; whoever sees it sees what went before.
-  Value atomicAdd(Value pointer, Value value);
-
   /// To memory where others may write the same.
   void storeRelaxed(Value value, Value pointer);
 
@@ -101,6 +98,8 @@ public:
   /// Brings what loadTile would load into the second-level cache.
   void prefetchTile(Value map, llvm::ArrayRef<Value> coordinates);
   void fenceProxy();
+  /// What the launches before wrote is there (griddepcontrol).
+  void waitForLaunches();
   /// Brings the line of `pointer`, in global memory, into that cache.
   void prefetchLine(Value pointer);
 

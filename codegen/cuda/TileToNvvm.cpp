@@ -56,6 +56,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     std::string named = (prefix + kExactPrefix).str();
     ExactKernel exact(kernels.many, target, named, nextDevice());
     entries.launches.push_back(exact.emitDevice());
+    entries.launches.back().follows = target.launchesFollow();
     ExactKernel(kernels.many, target, named, host)
         .emitRowUnits(entries.launches.back().units);
   };
@@ -68,11 +69,16 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
   std::unique_ptr<CudaKernel> few = kernelIn(nextDevice(), Queries::Few);
   if (failed(few->verify()))
     return failure();
-  entries.launches.push_back(few->emitDevice());
+  CudaLaunch launch = few->emitDevice();
   std::unique_ptr<CudaKernel> fewOnHost = kernelIn(host, Queries::Few);
   entries.workspaceBytes = fewOnHost->emitWorkspaceBytes();
-  func::FuncOp ofFew = fewOnHost->emitUnits(entries.launches[1].units, {});
+  func::FuncOp ofFew = fewOnHost->emitUnits(launch.units, {});
   manyOnHost->emitUnits(entries.launches[0].units, ofFew);
+  fewOnHost->emitPlan(launch.plan);
+  entries.launches.push_back(launch);
+  entries.launches.push_back(
+      kernelIn(nextDevice(), Queries::Few)->emitMergeDevice());
+  fewOnHost->emitMergeUnits(entries.launches.back().units);
   addExact();
   return entries;
 }

@@ -18,8 +18,9 @@
 
 namespace filigree::cuda {
 
-/// Of a run, one launch has units, that of many queries or that of few, and the
-/// one behind them, if there is one: for rows that need exact sums.
+/// Of a run, one launch has units, that of many queries or that of few, and so
+/// have those behind them: for splits of the keys, for rows that need exact
+/// sums.
 struct CudaEntryPoints {
   llvm::SmallVector<CudaLaunch> launches;
   std::string workspaceBytes; ///< on the host
@@ -43,9 +44,14 @@ emitKernel(KernelPair kernels, const CudaTarget &target, llvm::StringRef prefix,
 inline constexpr llvm::StringLiteral kFewPrefix = "few_";
 /// And of the launch for rows that need exact sums.
 inline constexpr llvm::StringLiteral kExactPrefix = "exact_";
+/// And, behind that for few queries, of the launch that merges splits.
+inline constexpr llvm::StringLiteral kMergePrefix = "merge_";
 /// Of a launch's function.
 inline bool isExact(llvm::StringRef function) {
   return function.consume_back("kernel") && function.ends_with(kExactPrefix);
+}
+inline bool isMerge(llvm::StringRef function) {
+  return function.consume_back("kernel") && function.ends_with(kMergePrefix);
 }
 
 } // namespace filigree::cuda

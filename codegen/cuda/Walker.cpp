@@ -108,6 +108,26 @@ void CudaKernel::emitFrameInit(Value scratch) {
   setFrame(scratch, walk::kSplits, e.c(1));
 }
 
+Value CudaKernel::emitPointer(int32_t offset) {
+  return LLVM::AddrSpaceCastOp::create(
+      builder, e.loc, e.ptr(),
+      LLVM::IntToPtrOp::create(
+          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
+          address(offset)));
+}
+
+void CudaKernel::emitCopySlots(Value thread) {
+  int32_t count = interface.slotCount;
+  for (int32_t first = 0; first < count; first += threads()) {
+    Value number = p.add(thread, first);
+    e.ifThen(p.lt(number, p.c(count)), [&] {
+      Value word =
+          e.load(e.i64(), e.at(slots, e.mul(p.wide(number), 8)), /*align=*/8);
+      p.storeShared(word, p.add(address(offSlots), p.mul(number, 8)));
+    });
+  }
+}
+
 Value CudaKernel::emitDraw() {
   return LLVM::AtomicRMWOp::create(builder, e.loc, LLVM::AtomicBinOp::add,
                                    workspace, e.c(1),
@@ -115,19 +135,15 @@ Value CudaKernel::emitDraw() {
 }
 
 void CudaKernel::emitWalker() {
-  Value scratch = LLVM::AddrSpaceCastOp::create(
-      builder, e.loc, e.ptr(),
-      LLVM::IntToPtrOp::create(
-          builder, e.loc, LLVM::LLVMPointerType::get(builder.getContext(), 3),
-          address(offWalk)));
+  Value scratch = emitPointer(offWalk);
   p.storeShared(p.c(0), address(offPosted));
   p.storeShared(p.c(-1), address(offKept));
   emitFrameInit(scratch);
   // Every tile has as many splits.
   if (few) {
-    Value count = e.udiv(units, e.max(tileCount(slots), e.c(1)));
-    setFrame(scratch, walk::kSplits, e.max(count, e.c(1)));
-    setFrame(scratch, walk::kWarps, tileWarps(slots));
+    setFrame(scratch, walk::kSlots, e.asInt(emitPointer(offSlots)));
+    setFrame(scratch, walk::kSplits, planned(kPlanSplits));
+    setFrame(scratch, walk::kWarps, planned(kPlanWarps));
   }
   // A unit is drawn when the one before is walked, a ring of chunks before it
   // is computed: its latency is hidden, and no unit is kept for a busy CTA.
@@ -148,8 +164,13 @@ void CudaKernel::emitWalker() {
           from = slotsOf(scratch);
         }
         emitLocate(scratch, from, tile, [&] { e.call(pass, {scratch}); });
-        Value drawn = emitDraw();
-        return {few ? e.add(drawn, wide("nctaid.x")) : drawn};
+        if (!few)
+          return {emitDraw()};
+        // Nothing is cleared to draw from where all units have a CTA.
+        return ifElse(
+            e.lt(wide("nctaid.x"), units),
+            [&] { return Values{e.add(emitDraw(), wide("nctaid.x"))}; },
+            [&] { return Values{units}; });
       });
   Value zero = p.c(0);
   e.call(post, {scratch, zero, zero, p.c(kQuit), zero});

@@ -116,7 +116,7 @@ protected:
   struct RowTiles {
     Value rows, count; ///< rows of a tile, tiles of the rows of a head
   };
-  RowTiles rowTiles(Value slots);
+  virtual RowTiles rowTiles(Value slots);
   Value tileCount(Value slots);
   struct TilePlace {
     Value batch, head, kvHead, row0;
@@ -127,7 +127,7 @@ protected:
   struct HeadTiles {
     Value group, ofGroup, ofBatch;
   };
-  HeadTiles headTiles(Value slots, Value pack);
+  virtual HeadTiles headTiles(Value slots, Value pack);
   /// Keys of the source that has the fewest; in pages, of the longest sequence
   /// that the table can hold.
   Value leastKeys(Value slots);

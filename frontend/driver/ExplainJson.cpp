@@ -133,6 +133,7 @@ static void jsonSchedule(llvm::json::OStream &json,
         json.attribute("persistent", launch.persistent);
         json.attribute("units", launch.units);
         json.attribute("exact", launch.exact);
+        json.attribute("merges", launch.merges);
       });
   });
 }

@@ -276,7 +276,7 @@ void TextReport::printWork() {
 void TextReport::printLaunchWork() {
   const CudaSizes &sizes = *report.cuda;
   for (const LaunchSizes &launch : sizes.launches) {
-    if (launch.units == 0 || launch.exact)
+    if (launch.units == 0 || launch.exact || launch.merges)
       continue; // a run takes the launch for many queries or that for few
     double resident =
         double(launch.ctasPerMultiprocessor) * report.roofline.multiprocessors;
@@ -313,6 +313,13 @@ void TextReport::printSchedule() {
   for (const LaunchSizes &launch : report.cuda->launches) {
     if (launch.units == 0)
       continue;
+    if (launch.merges) {
+      os << formatv(
+          "  and {0} of {1} threads behind it, which merge the splits "
+          "of the keys\n",
+          plural(launch.units, "CTA"), launch.threads);
+      continue;
+    }
     if (launch.exact) {
       os << formatv("  and one of {0} threads behind it, which computes rows "
                     "that are NaN anew, without the keys they do not see\n",

@@ -259,7 +259,8 @@ filigree::cudaSizes(const CudaKernels &kernels, const CudaTarget &target,
       sizes.launches.push_back({launch.threads, launch.shared_bytes,
                                 launch.ctas_per_sm,
                                 (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0,
-                                cuda::isExact(launch.function), plan.units[k]});
+                                cuda::isExact(launch.function),
+                                cuda::isMerge(launch.function), plan.units[k]});
     }
   }
   return sizes;

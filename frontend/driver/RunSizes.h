@@ -31,6 +31,8 @@ struct LaunchSizes {
   bool persistent = false;
   /// Behind the others, for rows of which they made no number.
   bool exact = false;
+  /// Behind that for few queries, for the splits of their keys.
+  bool merges = false;
   int64_t units = 0; ///< tiles, or what else CTAs take one by one
 };
 

@@ -65,7 +65,7 @@ static const char *lookAll(Driver &d) {
   FIL_LOOK(cuKernelGetAttribute, "cuKernelGetAttribute");
   FIL_LOOK(cuKernelSetAttribute, "cuKernelSetAttribute");
   FIL_LOOK(cuTensorMapEncodeTiled, "cuTensorMapEncodeTiled");
-  FIL_LOOK(cuLaunchKernel, "cuLaunchKernel");
+  FIL_LOOK(cuLaunchKernelEx, "cuLaunchKernelEx");
 #undef FIL_LOOK
   look(d, d.cuFuncLoad, "cuFuncLoad");
   look(d, d.cuKernelGetParamInfo, "cuKernelGetParamInfo");

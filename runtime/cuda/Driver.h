@@ -27,6 +27,8 @@ inline constexpr const char *kDriverVariable = "FILIGREE_LIBCUDA";
 
 /// 12.0: libraries that belong to no context, and tensor maps.
 inline constexpr int kLeastDriver = 12000;
+/// 12.3: launches that begin while others end can be captured.
+inline constexpr int kFollowingDriver = 12030;
 
 using Device = int; ///< CUdevice
 using Address = unsigned long long;
@@ -83,6 +85,25 @@ enum TensorMapType : int { // CUtensorMapDataType
   kMapBf16 = 9
 };
 
+enum LaunchAttributeId : int { // CUlaunchAttributeID
+  kProgrammaticSerialization = 6
+};
+
+struct LaunchAttribute { // CUlaunchAttribute
+  LaunchAttributeId id;
+  int unused;
+  int allowed;
+  char rest[60];
+};
+
+struct LaunchConfig { // CUlaunchConfig
+  unsigned grid[3], block[3];
+  unsigned sharedBytes;
+  Stream stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
 inline constexpr int kL2Promotion128 = 2; // CUtensorMapL2promotion
 
 struct alignas(128) TensorMap { // CUtensorMap; 64 would do
@@ -121,9 +142,8 @@ struct Driver {
                                    const uint64_t *strides, const uint32_t *box,
                                    const uint32_t *steps, int interleave,
                                    int swizzle, int l2Promotion, int oobFill);
-  Result (*cuLaunchKernel)(Kernel, unsigned, unsigned, unsigned, unsigned,
-                           unsigned, unsigned, unsigned sharedBytes, Stream,
-                           void **parameters, void **extra);
+  Result (*cuLaunchKernelEx)(const LaunchConfig *, Kernel, void **parameters,
+                             void **extra);
   // Since 12.4; null before.
   Result (*cuFuncLoad)(Function);
   Result (*cuKernelGetParamInfo)(Kernel, size_t, size_t *offset, size_t *bytes);

@@ -42,6 +42,12 @@ static int64_t gridOf(const fil_abi_launch &launch, int64_t units,
   return units < most ? units : most;
 }
 
+static bool isZeroed(const fil_abi_launch &launch, int64_t units,
+                     int64_t grid) {
+  return (launch.flags & FIL_ABI_LAUNCH_ZEROED) ||
+         ((launch.flags & FIL_ABI_LAUNCH_ZEROED_DRAWN) && units > grid);
+}
+
 fil_status planRun(const fil_abi_kernel &kernel, const int64_t *slots,
                    const DeviceInfo &device, const RunOptions &options,
                    Plan &plan, fil_error *err) {
@@ -70,7 +76,8 @@ fil_status planRun(const fil_abi_kernel &kernel, const int64_t *slots,
                 "%" PRId64,
                 kernel.name, bytes);
   for (uint32_t i = 0; i < code.launch_count; ++i)
-    if ((element(code.launches, i).flags & FIL_ABI_LAUNCH_ZEROED) &&
+    if ((element(code.launches, i).flags &
+         (FIL_ABI_LAUNCH_ZEROED | FIL_ABI_LAUNCH_ZEROED_DRAWN)) &&
         bytes < FIL_ABI_ZEROED_BYTES)
       return fail(err, FIL_BAD_ARTIFACT,
                   "expected kernel `%s` to need %d bytes or more, as launch %u "
@@ -245,34 +252,57 @@ static fil_status checkWorkspace(const Driver &driver,
 // Launches
 //===----------------------------------------------------------------------===//
 
+/// `follows`: may begin while the launch before it ends.
+static Result launchOne(const Driver &driver, const fil_abi_launch &launch,
+                        Kernel function, unsigned grid, bool follows,
+                        Stream stream, void **parameters) {
+  LaunchAttribute overlap = {kProgrammaticSerialization, 0, 1, {}};
+  LaunchConfig config = {{grid, 1, 1},
+                         {launch.threads, 1, 1},
+                         launch.shared_bytes,
+                         stream,
+                         &overlap,
+                         follows};
+  return driver.cuLaunchKernelEx(&config, function, parameters, nullptr);
+}
+
 static fil_status launchAll(const Ready &ready, const fil_abi_kernel &kernel,
                             const Plan &plan, BoundArguments &bound,
                             TensorMap *maps, Address workspace, Stream stream,
                             fil_error *err) {
   const fil_abi_cuda &code = *plan.choice.code;
+  const int multiprocessors = ready.prepared->device.multiprocessors;
+  bool isFirst = true;
   for (uint32_t i = 0; i < code.launch_count; ++i) {
     const fil_abi_launch &launch = element(code.launches, i);
-    int64_t units = plan.units[i];
+    int64_t units = plan.units[i], words[FIL_ABI_PLAN_WORDS];
     if (units > 0) {
-      void *parameters[kMaxTensorMaps + 3];
+      void *parameters[kMaxTensorMaps + 4];
       uint32_t count = 0;
       for (; count < launch.tensor_map_count; ++count)
         parameters[count] = &maps[count];
       parameters[count++] = bound.slots;
       parameters[count++] = &workspace;
       parameters[count++] = &units;
-      if (launch.flags & FIL_ABI_LAUNCH_ZEROED) {
+      if (planCount(launch) > 0) {
+        launch.plan(bound.slots, multiprocessors, words);
+        parameters[count++] = words;
+      }
+      const int64_t grid = gridOf(launch, units, ready.prepared->device);
+      if (isZeroed(launch, units, grid)) {
         Result result = ready.driver->cuMemsetD8Async(
             workspace, 0, FIL_ABI_ZEROED_BYTES, stream);
         if (result != kSuccess)
           return driverFailure(*ready.driver, result, err,
                                "the workspace to be cleared");
       }
-      auto grid =
-          static_cast<unsigned>(gridOf(launch, units, ready.prepared->device));
-      Result result = ready.driver->cuLaunchKernel(
-          ready.prepared->image->functions[i], grid, 1, 1, launch.threads, 1, 1,
-          launch.shared_bytes, stream, parameters, nullptr);
+      const bool follows = (launch.flags & FIL_ABI_LAUNCH_FOLLOWS) &&
+                           !isFirst &&
+                           ready.driver->version >= kFollowingDriver;
+      isFirst = false;
+      Result result =
+          launchOne(*ready.driver, launch, ready.prepared->image->functions[i],
+                    static_cast<unsigned>(grid), follows, stream, parameters);
       if (result != kSuccess) {
         Text what;
         what.append("cuda function `%s` of kernel `%s` to launch",

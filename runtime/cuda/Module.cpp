@@ -104,10 +104,12 @@ static fil_status checkParameters(const Driver &driver,
                                   fil_error *err) {
   if (!driver.cuKernelGetParamInfo)
     return FIL_OK;
-  const size_t maps = launch.tensor_map_count, count = maps + 3;
+  const size_t maps = launch.tensor_map_count, plan = maps + 3;
+  const size_t count = plan + (planCount(launch) > 0);
   for (size_t i = 0; i < count; ++i) {
     size_t expected = i < maps    ? size_t(FIL_ABI_TENSOR_MAP_BYTES)
                       : i == maps ? kernel.slot_count * sizeof(int64_t)
+                      : i == plan ? planCount(launch) * sizeof(int64_t)
                                   : sizeof(int64_t);
     size_t offset = 0, bytes = 0;
     Result result = driver.cuKernelGetParamInfo(function, i, &offset, &bytes);

@@ -225,7 +225,7 @@ class Kernels:
             print(f"{case}: exit status {status}\n{text}", flush=True)
         if self.launches:
             for name, ctas in re.findall(r"(\w+): (\d+) CTAs", text):
-                kind = next((kind for kind in ("few", "exact") if f"_{kind}_kernel" in name), "many")
+                kind = next((kind for kind in ("few", "merge", "exact") if f"_{kind}_kernel" in name), "many")
                 print(f"{case}: {kind}, {ctas} CTAs", flush=True)
 
     def report(self):

@@ -487,10 +487,19 @@ CU(cuTensorMapEncodeTiled, TensorMap *map, TensorMapType type, uint32_t rank,
   return kSuccess;
 }
 
-CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
-   unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
-   unsigned sharedBytes, Stream stream, void **parameters, void **extra) {
-  BEGIN("cuLaunchKernel");
+CU(cuLaunchKernelEx, const LaunchConfig *config, Kernel kernel,
+   void **parameters, void **extra) {
+  BEGIN("cuLaunchKernelEx");
+  const auto [gridX, gridY, gridZ] = config->grid;
+  const auto [blockX, blockY, blockZ] = config->block;
+  const unsigned sharedBytes = config->sharedBytes;
+  const Stream stream = config->stream;
+  bool follows = false;
+  for (unsigned k = 0; k < config->attributeCount; ++k) {
+    if (config->attributes[k].id != kProgrammaticSerialization)
+      return kInvalidValue;
+    follows = config->attributes[k].allowed;
+  }
   DriverState &w = world();
   Context context = DriverState::current;
   if (!context)
@@ -513,6 +522,7 @@ CU(cuLaunchKernel, Kernel kernel, unsigned gridX, unsigned gridY,
                        gridX,
                        blockX,
                        sharedBytes,
+                       follows,
                        stream,
                        {}};
   const std::vector<size_t> &sizes = kernel->function.parameterBytes;

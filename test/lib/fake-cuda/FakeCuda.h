@@ -42,11 +42,12 @@ struct FakeFunction {
   int maxThreads = 1024;
 };
 
-/// One cuLaunchKernel, with its parameters copied.
+/// One cuLaunchKernelEx, with its parameters copied.
 struct FakeLaunch {
   const void *image;
   std::string function;
   unsigned grid, threads, sharedBytes;
+  bool follows; ///< may begin while the one before ends
   cuda::Stream stream;
   std::vector<std::vector<char>> parameters;
 };

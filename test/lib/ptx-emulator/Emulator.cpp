@@ -138,6 +138,7 @@ Cta::Cta(Launch &launch, Dim3 id, uint32_t number)
     : launch(launch), program(*launch.program), id(id), number(number) {
   threads = launch.block.x * launch.block.y * launch.block.z;
   uint32_t count = (threads + 31) / 32;
+  waited.assign(size_t(count) * 32, !launch.options.follows);
   registers = std::move(launch.registers);
   shared = std::move(launch.shared);
   // Whatever nobody wrote is a NaN to floats and -1 to integers.

@@ -116,9 +116,11 @@ int work(World &world, const FakeLaunch &launch) {
   module->emulator.clearBuffers();
   for (auto &[base, bytes] : world.allocated())
     module->emulator.addBuffer(base, bytes, "device memory");
+  ptx::Options how = options();
+  how.follows = launch.follows;
   ptx::LaunchResult result = module->emulator.launch(
       launch.function, {launch.grid, 1, 1}, {launch.threads, 1, 1},
-      launch.sharedBytes, arguments.data(), options());
+      launch.sharedBytes, arguments.data(), how);
   fprintf(stderr, "%s", result.describe().c_str());
   if (getenv("FILIGREE_EMULATE_VERBOSE"))
     fprintf(stderr, "%s: %u CTAs, %llu warp instructions, %llu wgmmas\n",

@@ -186,6 +186,7 @@ struct Cta {
   Dim3 id;
   uint32_t number = 0; ///< linear, + 1: 0 is nobody
   uint32_t threads = 0;
+  std::vector<bool> waited; ///< thread: for the launches before
   std::deque<Warp> warps;
   std::vector<uint8_t> registers, shared, local;
   std::unique_ptr<Shadow> shadow; ///< null without checks

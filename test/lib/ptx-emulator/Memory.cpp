@@ -106,6 +106,13 @@ uint8_t *access(Warp &warp, int lane, int pc, Space space, uint64_t address,
   default:
     break;
   }
+  if (!cta.waited[static_cast<size_t>(thread)]) {
+    cta.report(Kind::Race, pc, thread, address,
+               text("thread %d uses global 0x%llx before griddepcontrol.wait, "
+                    "while the launch before may not have ended",
+                    thread, (unsigned long long)address));
+    return nullptr;
+  }
   GlobalMemory &memory = *cta.launch.memory;
   if (use != Use::Write && !memory.read(cta, address, bytes, by))
     return nullptr;

@@ -102,6 +102,13 @@ Outcome trap(Warp &warp, const Inst &inst, uint32_t lanes) {
 
 Outcome nothing(Warp &, const Inst &, uint32_t) { return Outcome::Next; }
 
+Outcome waitForLaunches(Warp &warp, const Inst &, uint32_t lanes) {
+  forLanes(lanes, [&](int lane) {
+    warp.cta.waited[static_cast<size_t>(warp.thread(lane))] = true;
+  });
+  return Outcome::Next;
+}
+
 Outcome giveWay(Warp &warp, const Inst &, uint32_t) {
   warp.yield = true;
   return Outcome::Next;
@@ -234,12 +241,12 @@ bool decodeControl(Decoder &d, Opcode &op, Inst &inst) {
     inst.run = giveWay;
     return true;
   }
-  // What changes speed only.
   if (name == "griddepcontrol") {
-    op.takeOneOf({"launch_dependents", "wait"});
-    inst.run = nothing;
+    int which = op.takeOneOf({"launch_dependents", "wait"});
+    inst.run = which == 1 ? waitForLaunches : nothing;
     return true;
   }
+  // What changes speed only.
   if (name == "setmaxnreg") {
     op.takeOneOf({"inc", "dec"});
     op.take("sync");

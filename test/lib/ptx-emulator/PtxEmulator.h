@@ -60,6 +60,9 @@ struct Options {
   uint64_t maxSteps = 200'000'000;
   /// So many CTAs run at a time, in turns.
   unsigned residentCtas = 1;
+  /// The launch before it may not have ended: no thread may use global memory
+  /// until its griddepcontrol.wait.
+  bool follows = false;
   /// A launch stops at this many findings.
   unsigned maxFindings = 16;
   /// On: a lane's arrival at an mbarrier, and any other release, also covers
@@ -155,9 +158,9 @@ public:
                  Access access = Access::ReadWrite, bool initialised = true);
   void clearBuffers();
 
-  /// Runs a kernel to its end, CTA by CTA or some in turns. `arguments` holds one pointer a
-  /// parameter to the bytes of its value, as cuLaunchKernel has it; the three
-  /// maxima of grid and block are the hardware's.
+  /// Runs a kernel to its end, CTA by CTA or some in turns. `arguments` holds
+  /// one pointer a parameter to the bytes of its value, as cuLaunchKernelEx has
+  /// it; the three maxima of grid and block are the hardware's.
   LaunchResult launch(const std::string &kernel, Dim3 grid, Dim3 block,
                       uint32_t dynamicSharedBytes, const void *const *arguments,
                       const Options &options = {});

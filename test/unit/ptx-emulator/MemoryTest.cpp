@@ -180,6 +180,23 @@ TEST_F(Memory, unwrittenLoadsPassOnRequest) {
                   .has(Kind::Uninitialised));
 }
 
+TEST_F(Memory, launchesThatFollow) {
+  Options options;
+  options.follows = true;
+  auto run = [&](const char *body) {
+    return make(body).run({2, 1, 1}, {32, 1, 1}, 128, options).describe();
+  };
+  EXPECT_EQ(run("griddepcontrol.wait;\nld.global.b32 %x, [%in];"), "");
+  EXPECT_EQ(run("st.shared.b32 [%sm], 1;\ngriddepcontrol.launch_dependents;"),
+            "");
+  for (const char *early :
+       {"ld.global.b32 %x, [%in];\ngriddepcontrol.wait;",
+        "st.global.b32 [%out], 1;",
+        "griddepcontrol.launch_dependents;\nld.global.b32 %x, [%in];"})
+    EXPECT_NE(run(early).find("before griddepcontrol.wait"), std::string::npos)
+        << early;
+}
+
 TEST_F(Memory, atomicsCount) {
   make("setp.ne.u32 %p, %t, 0;\n@%p bra A;\nst.shared.b32 [dyn], "
        "0;\nA:\nbar.sync 0;\n"

@@ -126,17 +126,17 @@ TEST_F(ArtifactBytes, otherVersions) {
   changed.abi_major = 2;
   setTrailer(changed);
   EXPECT_FAILS(validate(&err), FIL_BAD_VERSION,
-               "expected artifact abi 1.4 or lower minor, but found 2.4");
+               "expected artifact abi 1.5 or lower minor, but found 2.5");
   changed.abi_major = 1;
-  changed.abi_minor = 5;
+  changed.abi_minor = 6;
   setTrailer(changed);
   EXPECT_FAILS(validate(&err), FIL_BAD_VERSION,
-               "expected artifact abi 1.4 or lower minor, but found 1.5");
+               "expected artifact abi 1.5 or lower minor, but found 1.6");
   changed.abi_major = 0;
   changed.abi_minor = 0;
   setTrailer(changed);
   EXPECT_FAILS(validate(&err), FIL_BAD_VERSION,
-               "expected artifact abi 1.4 or lower minor, but found 0.0");
+               "expected artifact abi 1.5 or lower minor, but found 0.0");
 }
 
 TEST_F(ArtifactBytes, wrongSizeAndHash) {

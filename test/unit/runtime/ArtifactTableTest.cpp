@@ -115,7 +115,7 @@ TEST(ArtifactTable, head) {
   Table t;
   t.table.abi_major = 2;
   EXPECT_FAILS(validateTable(&t.table, &err), FIL_BAD_VERSION,
-               "expected artifact abi 1.4 or lower minor, but found 2.4");
+               "expected artifact abi 1.5 or lower minor, but found 2.5");
 }
 
 TEST(ArtifactTable, sizes) {

@@ -54,6 +54,23 @@ static_assert(CU_TENSOR_MAP_INTERLEAVE_NONE == 0 &&
               CU_TENSOR_MAP_SWIZZLE_32B == 1 &&
               CU_TENSOR_MAP_SWIZZLE_64B == 2 &&
               CU_TENSOR_MAP_SWIZZLE_128B == 3);
+SAME(kProgrammaticSerialization,
+     CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(sizeof(cuda::LaunchAttribute) == sizeof(CUlaunchAttribute) &&
+              offsetof(cuda::LaunchAttribute, allowed) ==
+                  offsetof(CUlaunchAttribute,
+                           value.programmaticStreamSerializationAllowed) &&
+              sizeof(cuda::LaunchConfig) == sizeof(CUlaunchConfig) &&
+              offsetof(cuda::LaunchConfig, block) ==
+                  offsetof(CUlaunchConfig, blockDimX) &&
+              offsetof(cuda::LaunchConfig, sharedBytes) ==
+                  offsetof(CUlaunchConfig, sharedMemBytes) &&
+              offsetof(cuda::LaunchConfig, stream) ==
+                  offsetof(CUlaunchConfig, hStream) &&
+              offsetof(cuda::LaunchConfig, attributes) ==
+                  offsetof(CUlaunchConfig, attrs) &&
+              offsetof(cuda::LaunchConfig, attributeCount) ==
+                  offsetof(CUlaunchConfig, numAttrs));
 static_assert(sizeof(cuda::TensorMap) == sizeof(CUtensorMap) &&
               alignof(cuda::TensorMap) >= alignof(CUtensorMap));
 
@@ -92,7 +109,7 @@ SHAPE(cuKernelGetFunction);
 SHAPE(cuKernelGetAttribute);
 SHAPE(cuKernelSetAttribute);
 SHAPE(cuTensorMapEncodeTiled);
-SHAPE(cuLaunchKernel);
+SHAPE(cuLaunchKernelEx);
 SHAPE(cuFuncLoad);
 SHAPE(cuKernelGetParamInfo);
 SHAPE(cuGetErrorName);

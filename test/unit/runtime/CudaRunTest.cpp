@@ -117,10 +117,83 @@ TEST_F(CudaRun, clearsWhatALaunchAsksFor) {
 
   for (fil_abi_cuda &cuda : t.cudas)
     cuda.workspace_bytes = blend::noBytes;
-  EXPECT_FAILS(
-      go(args, &err), FIL_BAD_ARTIFACT,
-      "expected kernel `blend` to need 8192 bytes or more, as launch 1 "
-      "has some of them zeroed, but found 0");
+  for (uint32_t flag : {FIL_ABI_LAUNCH_ZEROED, FIL_ABI_LAUNCH_ZEROED_DRAWN}) {
+    t.launches[1].flags = flag;
+    EXPECT_FAILS(
+        go(args, &err), FIL_BAD_ARTIFACT,
+        "expected kernel `blend` to need 8192 bytes or more, as launch 1 "
+        "has some of them zeroed, but found 0");
+  }
+}
+
+TEST_F(CudaRun, clearsWhatCtasDrawFrom) {
+  for (fil_abi_cuda &cuda : t.cudas)
+    cuda.workspace_bytes = [](const int64_t *, int64_t) {
+      return int64_t(2 * FIL_ABI_ZEROED_BYTES);
+    };
+  // Eight CTAs at most.
+  t.launches[0].flags = FIL_ABI_LAUNCH_PERSISTENT | FIL_ABI_LAUNCH_ZEROED_DRAWN;
+  for (int64_t rows : {8, 9}) {
+    DeviceTensor x(world, {1, 1, rows, 8}), o(world, {1, 1, rows, 8});
+    world.calls.clear();
+    EXPECT_OK(go(argsOf(x.dl, o.dl), &err));
+    EXPECT_EQ(
+        std::count(world.calls.begin(), world.calls.end(), "cuMemsetD8Async"),
+        rows == 9);
+  }
+}
+
+TEST_F(CudaRun, launchesThatFollow) {
+  DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  std::vector<fil_arg> args = argsOf(x.dl, o.dl);
+  auto follows = [&] {
+    world.launches.clear();
+    EXPECT_OK(go(args, &err));
+    std::vector<bool> result;
+    for (const FakeLaunch &launch : world.launches)
+      result.push_back(launch.follows);
+    return result;
+  };
+  EXPECT_EQ(follows(), (std::vector<bool>{false, false}));
+  t.launches[1].flags = FIL_ABI_LAUNCH_FOLLOWS;
+  EXPECT_EQ(follows(), (std::vector<bool>{false, true}));
+  // What goes before the first of a run is not ours.
+  t.launches[0].units = [](const int64_t *, int64_t) { return int64_t(0); };
+  EXPECT_EQ(follows(), (std::vector<bool>{false}));
+}
+
+TEST_F(CudaRun, plans) {
+  t.launches[1].plan = blend::plan;
+  t.launches[1].plan_count = 2;
+  world.describe = [before = world.describe](const void *image,
+                                             const std::string &name,
+                                             FakeFunction &function) {
+    bool found = before(image, name, function);
+    if (name == "second")
+      function.parameterBytes.push_back(16);
+    return found;
+  };
+  std::vector<int64_t> plan(2);
+  world.work = [&](FakeLaunch launch) {
+    if (launch.function == "second") {
+      memcpy(plan.data(), launch.parameters.back().data(), 16);
+      launch.parameters.pop_back();
+    }
+    return blendWork(launch);
+  };
+  DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  EXPECT_OK(go(argsOf(x.dl, o.dl), &err));
+  EXPECT_EQ(plan, (std::vector<int64_t>{30, 4}));
+  EXPECT_EQ(o.data()[1], 5.0f);
+}
+
+TEST_F(CudaRun, planThatTheFunctionDoesNotTake) {
+  t.launches[1].plan = blend::plan;
+  t.launches[1].plan_count = 2;
+  DeviceTensor x(world, {2, 3, 5, 8}), o(world, {2, 3, 5, 8});
+  EXPECT_FAILS(go(argsOf(x.dl, o.dl), &err), FIL_BAD_ARTIFACT,
+               "expected parameter 3 of cuda function `second` of kernel "
+               "`blend` to have 16 bytes, but found 0");
 }
 
 TEST_F(CudaRun, allocatesAndWaitsForNothing) {
@@ -133,7 +206,7 @@ TEST_F(CudaRun, allocatesAndWaitsForNothing) {
   EXPECT_EQ(called, (std::set<std::string>{
                         "cuCtxGetCurrent", "cuCtxGetDevice", "cuCtxGetId",
                         "cuStreamGetCtx", "cuPointerGetAttributes",
-                        "cuTensorMapEncodeTiled", "cuLaunchKernel"}));
+                        "cuTensorMapEncodeTiled", "cuLaunchKernelEx"}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -556,7 +629,7 @@ TEST_F(CudaRun, failuresOfTheDriver) {
     world.failures.clear();
     return status;
   };
-  EXPECT_FAILS(failing("cuLaunchKernel", 2, &err), FIL_NO_MEMORY,
+  EXPECT_FAILS(failing("cuLaunchKernelEx", 2, &err), FIL_NO_MEMORY,
                "expected cuda function `first` of kernel `blend` to launch, "
                "but the cuda driver says CUDA_ERROR_OUT_OF_MEMORY (2): out of "
                "memory");

@@ -40,6 +40,10 @@ inline int64_t bytes(const int64_t *slots, int64_t multiprocessors) {
   return rows(slots) * width * 4 + 256 * multiprocessors;
 }
 inline int64_t units(const int64_t *slots, int64_t) { return rows(slots); }
+inline void plan(const int64_t *slots, int64_t multiprocessors, int64_t *plan) {
+  plan[0] = rows(slots);
+  plan[1] = multiprocessors;
+}
 inline int64_t noBytes(const int64_t *, int64_t) { return 0; }
 } // namespace blend
 
@@ -50,11 +54,11 @@ struct BlendTable {
   fil_abi_tensor_map maps[2] = {
       {sizeof(fil_abi_tensor_map), 0, {1, 1, 2, 8}, 32, 0},
       {sizeof(fil_abi_tensor_map), 1, {1, 1, 4, 8}, 0, 0}};
-  fil_abi_launch launches[2] = {{sizeof(fil_abi_launch), 128, 100000, 2,
-                                 FIL_ABI_LAUNCH_PERSISTENT, 2, "first", maps,
-                                 blend::units, nullptr, 0},
-                                {sizeof(fil_abi_launch), 64, 0, 1, 0, 0,
-                                 "second", nullptr, blend::units, nullptr, 0}};
+  fil_abi_launch launches[2] = {
+      {sizeof(fil_abi_launch), 128, 100000, 2, FIL_ABI_LAUNCH_PERSISTENT, 2,
+       "first", maps, blend::units, nullptr, 0, nullptr, 0, 0},
+      {sizeof(fil_abi_launch), 64, 0, 1, 0, 0, "second", nullptr, blend::units,
+       nullptr, 0, nullptr, 0, 0}};
   fil_abi_cuda cudas[2] = {{sizeof(fil_abi_cuda), 80, 0, 2, "image sm_80", 12,
                             "ptx sm_80", 9, blend::bytes, launches},
                            {sizeof(fil_abi_cuda), 90, FIL_ABI_CUDA_EXACT, 2,

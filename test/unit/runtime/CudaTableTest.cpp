@@ -38,19 +38,24 @@ TEST(CudaTable, kernelsOfAnOlderAbi) {
 }
 
 TEST(CudaTable, launchesOfAnOlderAbi) {
-  BlendTable t;
-  constexpr uint32_t bytes = offsetof(fil_abi_launch, image);
-  alignas(fil_abi_launch) char launches[2 * bytes];
-  for (uint32_t i = 0; i < 2; ++i) {
-    t.launches[i].size = bytes;
-    memcpy(launches + i * bytes, &t.launches[i], bytes);
+  for (uint32_t bytes :
+       {offsetof(fil_abi_launch, image), offsetof(fil_abi_launch, plan)}) {
+    BlendTable t;
+    alignas(fil_abi_launch) char launches[2 * sizeof(fil_abi_launch)];
+    for (uint32_t i = 0; i < 2; ++i) {
+      t.launches[i].size = bytes;
+      t.launches[i].plan_count = 17; // not looked at: the struct ends before it
+      memcpy(launches + i * bytes, &t.launches[i], bytes);
+    }
+    for (fil_abi_cuda &cuda : t.cudas)
+      cuda.launches = reinterpret_cast<fil_abi_launch *>(launches);
+    fil_error err = FIL_ERROR_INIT;
+    EXPECT_EQ(validateTable(&t.table, &err), FIL_OK) << err.message;
+    EXPECT_EQ(planCount(t.launches[1]), 0u);
+    t.launches[1].image = "image";
+    bool has = bytes > offsetof(fil_abi_launch, image);
+    EXPECT_EQ(ownImage(t.launches[1]) != nullptr, has);
   }
-  for (fil_abi_cuda &cuda : t.cudas)
-    cuda.launches = reinterpret_cast<fil_abi_launch *>(launches);
-  fil_error err = FIL_ERROR_INIT;
-  EXPECT_EQ(validateTable(&t.table, &err), FIL_OK) << err.message;
-  t.launches[1].image = "not looked at: the struct ends before it";
-  EXPECT_EQ(ownImage(t.launches[1]), nullptr);
 }
 
 TEST(CudaTable, codes) {
@@ -108,10 +113,17 @@ TEST(CudaTable, launches) {
   EXPECT_REFUSED(t.launches[0].ctas_per_sm = 0,
                  "expected launch 0 of kernel `blend` variant `d8_f32` to have "
                  "1 to 64 ctas per multiprocessor, but found 0");
-  EXPECT_REFUSED(t.launches[0].flags = 4,
+  EXPECT_REFUSED(t.launches[0].flags = 16,
                  "expected launch 0 of kernel `blend` variant `d8_f32` to have "
                  "at most 2^20 shared bytes and known flags, but found 100000 "
-                 "and 0x4");
+                 "and 0x10");
+  EXPECT_REFUSED(t.launches[1].plan_count = 2,
+                 "expected launch 1 of kernel `blend` variant `d8_f32` to have "
+                 "a plan of at most 16 words, but found 2 at null");
+  EXPECT_REFUSED(
+      (t.launches[1].plan = blend::plan, t.launches[1].plan_count = 17),
+      "expected launch 1 of kernel `blend` variant `d8_f32` to have "
+      "a plan of at most 16 words, but found 17");
   EXPECT_REFUSED(t.launches[1].image = "image",
                  "expected launch 1 of kernel `blend` variant `d8_f32` to have "
                  "an image beside that of its code or none, but found 0 bytes");
