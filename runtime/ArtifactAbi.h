@@ -201,7 +201,12 @@ enum { /* fil_abi_launch.flags */
            1u << 3 /* waits by itself (griddepcontrol.wait) for what goes
                       before, and so may begin while that ends */
 };
-enum { FIL_ABI_ZEROED_BYTES = 8192, FIL_ABI_PLAN_WORDS = 16 };
+enum {
+  FIL_ABI_ZEROED_BYTES = 8192,
+  FIL_ABI_PLAN_WORDS = 16,
+  FIL_ABI_TENSOR_MAPS = 64 /* at most, of a kernel's launches together; before
+                              1.5 32 */
+};
 
 /* One function on the device. Launches of a run follow each other on its
  * stream. Parameters of the function, in order, each at its own alignment:

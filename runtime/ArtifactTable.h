@@ -30,7 +30,7 @@ inline constexpr uint32_t kMaxPhases = 32;
 inline constexpr uint32_t kMaxSlots = 1024;
 inline constexpr uint32_t kMaxCudas = 16;
 inline constexpr uint32_t kMaxLaunches = 32;
-inline constexpr uint32_t kMaxTensorMaps = 32; ///< of all launches together
+inline constexpr uint32_t kMaxTensorMaps = FIL_ABI_TENSOR_MAPS;
 /// What one launch may be passed on any chip since sm_70.
 inline constexpr uint32_t kMaxParameterBytes = 32764;
 inline constexpr uint32_t kMaxStructBytes = 4096;

@@ -58,6 +58,13 @@ LogicalResult CudaKernel::verify() {
   for (int64_t dim : {shape.keyDim, shape.valueDim})
     if (dim % 8 != 0 || dim > 256)
       return refuse("head sizes divisible by 8, at most 256", Twine(dim));
+  // A kernel has two launches with maps.
+  size_t maps = tensorMaps().size();
+  if (maps > FIL_ABI_TENSOR_MAPS / 2)
+    return refuse("at most " + Twine(FIL_ABI_TENSOR_MAPS / 2) +
+                      " tensor maps, of queries and of the keys and values of "
+                      "each source,",
+                  Twine(maps));
   if (int32_t most = cuda.sharedOf(ctasPerMultiprocessor()); sharedBytes > most)
     return refuse("at most " + Twine(most) + " bytes of shared memory in use",
                   Twine(sharedBytes));

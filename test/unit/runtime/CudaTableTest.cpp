@@ -138,9 +138,9 @@ TEST(CudaTable, launches) {
   EXPECT_REFUSED(t.launches[0].tensor_maps = nullptr,
                  "expected 2 tensor maps in launch 0 of kernel `blend` variant "
                  "`d8_f32`, but found null");
-  EXPECT_REFUSED(t.launches[1].tensor_map_count = 31,
-                 "expected at most 32 tensor maps in kernel `blend` variant "
-                 "`d8_f32`, but launch 1 has number 33");
+  EXPECT_REFUSED(t.launches[1].tensor_map_count = 63,
+                 "expected at most 64 tensor maps in kernel `blend` variant "
+                 "`d8_f32`, but launch 1 has number 65");
 }
 
 TEST(CudaTable, tensorMaps) {
