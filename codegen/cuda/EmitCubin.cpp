@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/EmitCubin.h"
+#include "codegen/cuda/TileToNvvm.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -95,7 +96,7 @@ static std::string devicePasses() {
   std::string rotate = "loop-rotate<header-duplication;no-prepare-for-lto>";
   std::string kernel[] = {
       "sroa<modify-cfg>", "early-cse<memssa>",
-      "speculative-execution<only-if-divergent-target>", "jump-threading",
+      "speculative-execution<only-if-divergent-target>",
       "correlated-propagation", tidy, combine, "reassociate",
       "loop-mssa(loop-instsimplify,loop-simplifycfg,"
       "licm<no-allowspeculation>," +
@@ -104,12 +105,11 @@ static std::string devicePasses() {
           "simple-loop-unswitch<no-nontrivial;trivial>)",
       tidy, combine,
       // Loops are known now.
-      "loop(indvars,loop-deletion,loop-unroll-full)", "sroa<modify-cfg>",
-      "gvn<>", "sccp", "bdce", combine, "correlated-propagation", "adce", "dse",
-      hoist, sink, combine,
+      "loop(indvars,loop-deletion,loop-unroll-full)", "gvn<>", "sccp", combine,
+      "correlated-propagation", "dse", sink, combine,
       // For the back end.
-      "loop(" + rotate + ",loop-deletion)", sink, hoist, "loop-sink",
-      "instsimplify", "div-rem-pairs", "simplifycfg<speculate-unpredictables>"};
+      "loop(" + rotate + ",loop-deletion)", sink, hoist, "instsimplify",
+      "div-rem-pairs", "simplifycfg<speculate-unpredictables>"};
   return "function(nvvm-intr-range,sroa<modify-cfg>,early-cse<>," + tidy +
          "),always-inline,function(" + llvm::join(llvm::ArrayRef(kernel), ",") +
          "),globaldce";
@@ -231,8 +231,10 @@ cuda::MachineCode cuda::Assembler::assemble(StringRef function,
   }
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log),
                                           StringRef(log)};
+  // Rows computed anew are rare.
+  StringRef level = isExact(function) ? "-O1" : "-O3";
   int status = llvm::sys::ExecuteAndWait(
-      ptxas, {ptxas, arch, "-O3", "-v", in, "-o", out}, std::nullopt,
+      ptxas, {ptxas, arch, level, "-v", in, "-o", out}, std::nullopt,
       redirects);
   auto messages = llvm::MemoryBuffer::getFile(log);
   StringRef text = messages ? (*messages)->getBuffer() : "";
