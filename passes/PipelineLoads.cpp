@@ -33,10 +33,21 @@ static int64_t rangeBytes(tile::SideAttr side) {
   return llvm::alignTo(8 * (3 + 2 * side.getClusters().size()), 64);
 }
 
+/// A bound of the slots of a run: of a tensor as many as FIL_ABI_TENSOR_SLOTS,
+/// and what its extents are named by.
+static int64_t slotBytes(tile::KernelOp kernel) {
+  int64_t slots = 2;
+  for (Type type : kernel.getBody().front().getArgumentTypes()) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    slots += tensor ? 9 + tensor.getRank() : 1;
+  }
+  return 8 * slots;
+}
+
 /// A bound of what is no tile: the words of the walk, copies of the words of a
-/// tile for those who compute and for the entries of the walk, and a ring and
-/// its barriers or a table.
-static int64_t walkBytes(tile::KernelOp kernel, bool ring) {
+/// tile for those who compute and for the entries of the walk, a ring and its
+/// barriers or a table, and a copy of the slots, if the walk reads that.
+static int64_t walkBytes(tile::KernelOp kernel, bool ring, bool copiesSlots) {
   constexpr int64_t frame = 192, ofStream = 96;
   const int64_t copies = ring ? 12 : 5, rest = 368;
   int64_t bytes = frame, tileWords = 0, pages = 0;
@@ -52,7 +63,8 @@ static int64_t walkBytes(tile::KernelOp kernel, bool ring) {
         bytes +=
             rangeBytes(runs->getTouched()) + rangeBytes(runs->getNotFull());
   });
-  return bytes + copies * tileWords + pages + rest;
+  return bytes + copies * tileWords + pages + rest +
+         (copiesSlots ? slotBytes(kernel) : 0);
 }
 
 namespace {
@@ -89,7 +101,7 @@ private:
     int64_t stage = chunk * (rowBytes(keyDim) + rowBytes(valueDim));
     const int64_t words = ring ? 48 : 0; // of a chunk, and its barriers
     int64_t shared = cuda->sharedOf(kernel.getWarps()->getCtas());
-    int64_t room = shared - queries - walkBytes(kernel, ring);
+    int64_t room = shared - queries - walkBytes(kernel, ring, few || !ring);
     int64_t most = few ? cuda->mostStagesOfFew : cuda->mostStages;
     int64_t stages = std::min(most, room / (stage + words));
     if (!few)

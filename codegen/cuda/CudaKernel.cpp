@@ -64,7 +64,7 @@ LogicalResult CudaKernel::verify() {
     return refuse("at most " + Twine(FIL_ABI_TENSOR_MAPS / 2) +
                       " tensor maps, of queries and of the keys and values of "
                       "each source,",
-                  Twine(maps));
+                  Twine(maps) + " of " + Twine(streams.size()) + " sources");
   if (int32_t most = cuda.sharedOf(ctasPerMultiprocessor()); sharedBytes > most)
     return refuse("at most " + Twine(most) + " bytes of shared memory in use",
                   Twine(sharedBytes));
@@ -229,7 +229,7 @@ CudaLaunch CudaKernel::emitDevice() {
   launch.sharedBytes = sharedBytes;
   launch.ctasPerSm = ctasPerMultiprocessor();
   launch.persistent = true;
-  // Clearing takes as long as loading 10 MB.
+  // Clearing is a launch before this one.
   launch.zeroed = drawsUnits() && (!few || hasExactLaunch());
   launch.zeroedDrawn = drawsUnits() && !launch.zeroed;
   launch.tensorMaps = maps;
