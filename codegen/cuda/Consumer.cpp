@@ -204,7 +204,7 @@ void HopperKernel::emitTurn(Fold &fold) {
     s = emitScores(k.index);
     p.wgmmaCommit();
   };
-  if (few) { // a merge has no registers for scores beside it
+  if (few) { // the tile before has ended: finishTile
     beginScores();
   } else {
     waitValues(fold);
@@ -252,10 +252,7 @@ void HopperKernel::emitTileEnd(const State &state) {
 /// Before the first chunk there are values of none: their product goes nowhere,
 /// but nothing is read that nobody has written.
 void HopperKernel::clearFirstValues() {
-  Type four = VectorType::get({4}, e.i32());
-  Value zeros = arith::ConstantOp::create(
-      builder, e.loc,
-      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+  Value zeros = p.zeroPiece();
   int32_t threads = 128 * warpgroups;
   Value thread = p.add(p.add(p.mul(group, 128), p.mul(warp, 32)), lane);
   e.loop(p.wide(thread), e.c(valueBytes / 16), threads, [&](Value piece) {
@@ -267,10 +264,7 @@ void HopperKernel::clearFirstValues() {
 
 /// Rows of Q that no head fills stay as they are, and the first Q waits for it.
 void HopperKernel::clearQuery() {
-  Type four = VectorType::get({4}, e.i32());
-  Value zeros = arith::ConstantOp::create(
-      builder, e.loc,
-      DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+  Value zeros = p.zeroPiece();
   const int32_t blockBytes = 64 * kRowBytes, pieces = blockBytes / 16;
   Value first = p.add(address(offQuery), p.mul(group, blockBytes));
   e.ifThen(e.lt(e.c(1), packFactor(slots)), [&] {

@@ -197,6 +197,12 @@ Values Ptx::split(Value vector) {
 Value Ptx::loadShared(Type type, Value address) {
   return LLVM::LoadOp::create(b, loc, type, sharedPointer(*this, address));
 }
+Value Ptx::zeroPiece() {
+  Type four = VectorType::get({4}, i32());
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(cast<ShapedType>(four), int32_t(0)));
+}
+
 void Ptx::storeShared(Value value, Value address) {
   LLVM::StoreOp::create(b, loc, value, sharedPointer(*this, address));
 }

@@ -72,6 +72,8 @@ public:
 
   /// Values of one type as a vector, and back.
   Value join(ValueRange values);
+  /// 16 bytes.
+  Value zeroPiece();
   Values split(Value vector);
 
   /// To memory where others may write the same.

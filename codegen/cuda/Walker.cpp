@@ -139,9 +139,9 @@ void CudaKernel::emitWalker() {
   p.storeShared(p.c(0), address(offPosted));
   p.storeShared(p.c(-1), address(offKept));
   emitFrameInit(scratch);
-  // Every tile has as many splits.
   if (few) {
     setFrame(scratch, walk::kSlots, e.asInt(emitPointer(offSlots)));
+    // Every tile has as many splits.
     setFrame(scratch, walk::kSplits, planned(kPlanSplits));
     setFrame(scratch, walk::kWarps, planned(kPlanWarps));
   }
