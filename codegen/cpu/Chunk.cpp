@@ -230,7 +230,8 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
               Value nextKey = e.add(key, n);
               Value share = e.mul(e.urem(panel, e.c(4)), kAheadRows);
               kNextAt = nextKeyAt(s, scratch, e.add(nextKey, share), false);
-              vNextAt = nextKeyAt(s, scratch, nextKey, true);
+              Value other = e.add(nextKey, e.urem(panel, e.c(2)));
+              vNextAt = nextKeyAt(s, scratch, other, true);
               scoreOperands.append({kNextAt, kStride});
             }
             e.call(gathers ? scoresOfGathered : scores, scoreOperands);

@@ -42,17 +42,34 @@ static SmallVector<Value> zeros(Emitter &e, int64_t count) {
   return SmallVector<Value>(count, e.splat(0.0f));
 }
 
-/// acc[r][v] += broadcast(a[r]) * b[v].
-static void multiplyAdd(Emitter &e, SmallVectorImpl<Value> &acc,
-                        llvm::function_ref<Value(int64_t)> element,
-                        ArrayRef<Value> panel) {
+/// acc[r][v] += sum over u < steps of element(r, u) * panel[u][v]; elements
+/// lie r * rowBytes + u * stepBytes behind `elements`, vectors of the panel
+/// follow each other from `panel` on.
+static void multiplyAdd(Emitter &e, SmallVectorImpl<Value> &acc, int64_t steps,
+                        Value elements, int64_t rowBytes, int64_t stepBytes,
+                        Value panel) {
   int64_t rows = acc.size() / kPanelVectors;
-  for (int64_t r = 0; r < rows; ++r) {
-    Value a = e.splat(e.load(e.f32(), element(r), 4));
-    for (int64_t v = 0; v < kPanelVectors; ++v) {
-      Value &slot = acc[r * kPanelVectors + v];
-      slot = e.fma(a, panel[v], slot);
-    }
+  // An element is broadcast into a register, or loaded by each multiply-add
+  // itself, which takes an instruction less and a load more. Every fourth is,
+  // where instructions can: then loads do not yet rule, and a core whose issue
+  // slots another thread shares has a tenth less to issue. Two addresses of
+  // which LLVM does not know that they are one keep it from loading once.
+  constexpr int64_t itself = 4;
+  std::array<Value, kPanelVectors> at;
+  at.fill(elements);
+  for (int64_t u = 0; u < steps; ++u) {
+    if (e.target.registers >= 32 && rows >= itself)
+      for (Value &other : at)
+        other = elements = e.opaque(elements);
+    SmallVector<Value> vectors =
+        loadPanel(e, e.at(panel, u * 4 * panelWidth(e.target)));
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < kPanelVectors; ++v) {
+        Value from = r % itself == itself - 1 ? at[v] : at[0];
+        Value a = e.load(e.f32(), e.at(from, r * rowBytes + u * stepBytes), 4);
+        Value &slot = acc[r * kPanelVectors + v];
+        slot = e.fma(e.splat(a), vectors[v], slot);
+      }
   }
 }
 
@@ -81,30 +98,28 @@ static func::FuncOp emitScoresAsking(
           // Dimensions [from, from + length); all but the first segment add to
           // what the one before left.
           auto sumSegment = [&](Value from, int64_t length, Value isFirst) {
-            // Few keys have fewer sums to hide: their code stays small.
-            int64_t unroll = rows == microRows(e.target) ? 16 : 4;
-            while (length % unroll != 0)
-              unroll /= 2;
+            // A line of a row is asked for, then used in steps of 4: a core
+            // keeps few decoded instructions, and its two threads share them.
+            int64_t line = 16;
+            while (length % line != 0)
+              line /= 2;
+            int64_t unroll = std::min<int64_t>(line, 4);
+            bool asks = line == 16 && rows == microRows(e.target);
             SmallVector<Value> acc = e.loop(
-                from, e.add(from, length), unroll,
-                zeros(e, rows * kPanelVectors),
-                [&](Value d, ValueRange carried) {
-                  SmallVector<Value> next(carried);
-                  Value kAt = e.at(kRow, e.mul(d, 4));
-                  Value qAt = e.at(q, e.mul(d, rowBytes));
-                  // The next keys' lines arrive while these are used, and this
-                  // panel's share of the next chunk comes as far as the L2.
-                  if (unroll == 16)
-                    for (int64_t r = 0; r < rows; ++r)
-                      e.prefetch(e.at(kAt, 4 * (rows + r) * dim));
-                  if (unroll == 16 && rows >= kAheadRows)
-                    ask(d);
-                  for (int64_t u = 0; u < unroll; ++u)
-                    multiplyAdd(
-                        e, next,
-                        [&](int64_t r) { return e.at(kAt, 4 * (r * dim + u)); },
-                        loadPanel(e, e.at(qAt, u * rowBytes)));
-                  return next;
+                from, e.add(from, length), line, zeros(e, rows * kPanelVectors),
+                [&](Value first, ValueRange before) {
+                  // This panel's share of the next chunk comes as far as the
+                  // L2.
+                  if (asks)
+                    ask(first);
+                  return e.loop(first, e.add(first, line), unroll, before,
+                                [&](Value d, ValueRange carried) {
+                                  SmallVector<Value> next(carried);
+                                  multiplyAdd(e, next, unroll,
+                                              e.at(kRow, e.mul(d, 4)), 4 * dim,
+                                              4, e.at(q, e.mul(d, rowBytes)));
+                                  return next;
+                                });
                 });
             auto store = [&](bool adds) {
               for (int64_t r = 0; r < rows; ++r) {
@@ -126,9 +141,12 @@ static func::FuncOp emitScoresAsking(
           if (whole < dim)
             sumSegment(e.c(whole), dim - whole, e.truth(whole == 0));
         };
-        // Whole groups, then groups of 4, then single keys.
+        // Whole groups, then smaller ones: 128 = 10 * 12 + 8.
         Value done = e.c(0);
-        for (int64_t rows : {microRows(e.target), int64_t(4), int64_t(1)}) {
+        for (int64_t rows :
+             {microRows(e.target), int64_t(8), int64_t(4), int64_t(1)}) {
+          if (rows > microRows(e.target))
+            continue;
           Value groups = e.udiv(e.sub(n, done), e.c(rows));
           Value end = e.add(done, e.mul(groups, rows));
           e.loop(done, end, rows, [&](Value j) { micro(j, rows); });
@@ -175,6 +193,9 @@ func::FuncOp cpu::emitScoresOfGathered(Emitter &e, StringRef name,
       });
 }
 
+/// Keys between that whose values are used and that whose are brought near.
+static constexpr int64_t kNearKeys = 8;
+
 func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
                                  const HeadDims &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
@@ -193,15 +214,22 @@ func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
           Value vCol = e.at(v, e.mul(d, 4));
           // One line of the next chunk's row for every group of dimensions.
           Value ahead = e.at(args[5], e.mul(e.udiv(d, e.c(rows)), 64));
-          acc = e.loop(e.c(0), n, 1, acc, [&](Value j, ValueRange carried) {
-            SmallVector<Value> next(carried);
-            Value vAt = e.at(vCol, e.mul(j, 4 * dim));
-            e.prefetch(e.at(ahead, e.mul(j, args[6])), /*locality=*/2);
-            multiplyAdd(
-                e, next, [&](int64_t r) { return e.at(vAt, 4 * r); },
-                loadPanel(e, e.at(s, e.mul(j, rowBytes))));
-            return next;
-          });
+          Value done = e.c(0);
+          for (int64_t keys : {2, 1}) {
+            Value end = e.mul(e.udiv(n, e.c(keys)), keys);
+            acc =
+                e.loop(done, end, keys, acc, [&](Value j, ValueRange carried) {
+                  SmallVector<Value> next(carried);
+                  Value row = e.at(vCol, e.mul(j, 4 * dim));
+                  for (int64_t u = 0; u < keys; ++u)
+                    e.prefetch(e.at(row, 4 * dim * (kNearKeys + u)));
+                  e.prefetch(e.at(ahead, e.mul(j, args[6])), /*locality=*/2);
+                  multiplyAdd(e, next, keys, row, 4, 4 * dim,
+                              e.at(s, e.mul(j, rowBytes)));
+                  return next;
+                });
+            done = end;
+          }
           for (int64_t r = 0; r < rows; ++r)
             storePanel(e, ArrayRef(acc).slice(r * kPanelVectors, kPanelVectors),
                        e.at(oRow, r * rowBytes));

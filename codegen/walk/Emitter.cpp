@@ -271,6 +271,14 @@ void Emitter::prefetch(Value pointer, int32_t locality) {
   // Read, keep in every level, data cache.
   LLVM::Prefetch::create(b, loc, pointer, 0, locality, 1);
 }
+Value Emitter::opaque(Value pointer) {
+  return LLVM::InlineAsmOp::create(
+             b, loc, ptr(), pointer, /*asm_string=*/"",
+             /*constraints=*/"=r,0", /*has_side_effects=*/true,
+             /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+             /*asm_dialect=*/nullptr, /*operand_attrs=*/nullptr)
+      .getResult(0);
+}
 Value Emitter::asPtr(Value integer) {
   return LLVM::IntToPtrOp::create(b, loc, ptr(), integer);
 }

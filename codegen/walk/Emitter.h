@@ -103,6 +103,9 @@ public:
   /// Brings the line of `pointer` near; any address is allowed.
   /// `locality` 3: all caches, 2: the second and below.
   void prefetch(Value pointer, int32_t locality = 3);
+  /// The same address, which LLVM does not know; nor does it move loads past
+  /// this.
+  Value opaque(Value pointer);
   Value asPtr(Value integer);
   Value asInt(Value pointer);
   /// One element of `element` type widened to f32.
