@@ -19,9 +19,15 @@ struct CpuCode {
   cpu::EntryPoints entries;
 };
 
-/// One function of a CUDA image and how it is launched; the fields are those of
-/// fil_abi_launch.
+/// What a launch on CUDA is for. A run takes that for many queries or that for
+/// few, which merges splits behind it, and behind either one for exact sums of
+/// rows that are left NaN.
+enum class LaunchRole { Many, Few, Merge, Exact };
+
+/// One function of a CUDA image and how it is launched; the other fields are
+/// those of fil_abi_launch.
 struct CudaLaunch {
+  LaunchRole role = LaunchRole::Many;
   std::string function;
   std::string image; ///< cubin, if it has one of its own; else the code's
   std::string units; ///< host function, of one of the linked objects

@@ -136,27 +136,29 @@ static FailureOr<CudaModules> lowerForCuda(const CudaKernels &kernels,
 /// context they share, is done here, and diagnostics by the caller: `finish`
 /// makes the result of PTX.
 template <typename Result>
-static FailureOr<std::map<std::string, std::future<Result>>>
+static FailureOr<std::map<LaunchRole, std::future<Result>>>
 forLaunches(CudaModules &modules, const CudaTarget &target,
-            llvm::function_ref<bool(StringRef)> wants,
-            std::function<Result(StringRef, std::string)> finish) {
-  std::map<std::string, std::future<Result>> results;
-  // The launch for few queries, if there is one the second, takes longest.
-  auto order = llvm::to_vector(llvm::seq<size_t>(0, modules.devices.size()));
-  if (order.size() > 1)
-    std::swap(order[0], order[1]);
+            llvm::function_ref<bool(LaunchRole)> wants,
+            std::function<Result(const CudaLaunch &, std::string)> finish) {
+  std::map<LaunchRole, std::future<Result>> results;
+  ArrayRef<CudaLaunch> launches = modules.entries.launches;
+  SmallVector<size_t> order;
+  for (auto [number, launch] : llvm::enumerate(launches))
+    // What takes longest begins first.
+    order.insert(launch.role == LaunchRole::Few ? order.begin() : order.end(),
+                 number);
   for (size_t number : order) {
-    std::string function = modules.entries.launches[number].function;
-    if (!wants(function))
+    const CudaLaunch &launch = launches[number];
+    if (!wants(launch.role))
       continue;
     FailureOr<cuda::DeviceCode> lowered =
         cuda::lowerToLLVM(*modules.devices[number], target);
     if (failed(lowered))
       return failure();
-    results[function] = std::async(
+    results[launch.role] = std::async(
         std::launch::async,
-        [finish, function](cuda::DeviceCode code) {
-          return finish(function, cuda::emitPtx(std::move(code)));
+        [finish, launch](cuda::DeviceCode code) {
+          return finish(launch, cuda::emitPtx(std::move(code)));
         },
         std::move(*lowered));
   }
@@ -164,10 +166,10 @@ forLaunches(CudaModules &modules, const CudaTarget &target,
 }
 
 static std::string joinPtx(ArrayRef<CudaLaunch> launches,
-                           llvm::function_ref<StringRef(StringRef)> ptxOf) {
+                           llvm::function_ref<StringRef(LaunchRole)> ptxOf) {
   SmallVector<StringRef> parts;
   for (const CudaLaunch &launch : launches)
-    parts.push_back(ptxOf(launch.function));
+    parts.push_back(ptxOf(launch.role));
   return cuda::joinPtx(parts);
 }
 
@@ -177,16 +179,15 @@ FailureOr<std::string> filigree::emitPtx(const CudaKernels &kernels,
   if (failed(modules))
     return failure();
   auto results = forLaunches<std::string>(
-      *modules, target, [](StringRef) { return true; },
-      [](StringRef, std::string ptx) { return ptx; });
+      *modules, target, [](LaunchRole) { return true; },
+      [](const CudaLaunch &, std::string ptx) { return ptx; });
   if (failed(results))
     return failure();
-  std::map<std::string, std::string> ptx;
-  for (auto &[function, result] : *results)
-    ptx[function] = result.get();
-  return joinPtx(modules->entries.launches, [&](StringRef function) {
-    return StringRef(ptx[function.str()]);
-  });
+  std::map<LaunchRole, std::string> ptx;
+  for (auto &[role, result] : *results)
+    ptx[role] = result.get();
+  return joinPtx(modules->entries.launches,
+                 [&](LaunchRole role) { return StringRef(ptx[role]); });
 }
 
 /// Host functions run on any cpu.
@@ -238,7 +239,7 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
   FailureOr<CudaKernels> kernels = lowerToCudaKernels(pattern, target);
   if (failed(kernels))
     return failure();
-  std::map<std::string, cuda::MachineCode> done;
+  std::map<LaunchRole, cuda::MachineCode> done;
   while (kernels->many) {
     FailureOr<CudaModules> modules = lowerForCuda(*kernels, target);
     if (failed(modules))
@@ -247,37 +248,36 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
     if (failed(assembler))
       return failure();
     auto results = forLaunches<cuda::MachineCode>(
-        *modules, target,
-        [&](StringRef function) { return !done.count(function.str()); },
-        [&](StringRef function, std::string ptx) {
-          return (*assembler)->assemble(function, std::move(ptx));
+        *modules, target, [&](LaunchRole role) { return !done.count(role); },
+        [&](const CudaLaunch &launch, std::string ptx) {
+          return (*assembler)->assemble(launch, std::move(ptx));
         });
     if (failed(results))
       return failure();
     cuda::CudaEntryPoints &entries = modules->entries;
     ObjectBytes host = hostObject(*modules->host, entries);
-    for (auto &[function, result] : *results)
-      done[function] = result.get();
+    for (auto &[role, result] : *results)
+      done[role] = result.get();
     if (host.empty())
       return failure();
     for (const CudaLaunch &launch : entries.launches)
-      if (std::string &error = done[launch.function].error; !error.empty())
+      if (std::string &error = done[launch.role].error; !error.empty())
         return pattern.emitError(error);
     bool again = false;
-    for (auto [number, launch] : llvm::enumerate(entries.launches)) {
+    for (const CudaLaunch &launch : entries.launches) {
       // One that another's spill took along is not there any more.
-      auto made = done.find(launch.function);
+      auto made = done.find(launch.role);
       if (made == done.end() || made->second.spills.empty())
         continue;
       std::string spills = made->second.spills;
-      bool exact = cuda::isExact(launch.function); // has no chunks
-      bool few = number > 0 && !exact;
-      if (few && !kernels->few)
-        continue;
+      bool few =
+          launch.role == LaunchRole::Few || launch.role == LaunchRole::Merge;
+      bool hasChunks =
+          launch.role == LaunchRole::Few || launch.role == LaunchRole::Many;
       again = true;
       OwningOpRef<ModuleOp> &kernel = few ? kernels->few : kernels->many;
       int64_t half = kernelOf(*kernel).getSchedule()->getChunk() / 2;
-      if (half >= kLeastChunk && !exact && !cuda::isMerge(launch.function))
+      if (half >= kLeastChunk && hasChunks)
         kernel = lowered(pattern, target, half, few);
       else if (few)
         kernel = nullptr;
@@ -285,23 +285,20 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
         return pattern.emitError(
                    "expected machine code without spills, but got ")
                << spills << " in " << launch.function;
-      // Those for few queries and for many do without each other.
-      if (number == 0)
-        for (const CudaLaunch &other : entries.launches)
-          if (cuda::isExact(other.function))
-            done.erase(other.function);
-      done.erase(launch.function);
+      // The launch behind it is of the same kernel.
+      done.erase(few ? LaunchRole::Merge : LaunchRole::Exact);
+      done.erase(launch.role);
     }
     if (again)
       continue;
     CudaCode code = codeFor(target, entries);
     // Later chips understand PTX of this one.
     if (!target.exact)
-      code.ptx = joinPtx(entries.launches, [&](StringRef function) {
-        return StringRef(done[function.str()].ptx);
+      code.ptx = joinPtx(entries.launches, [&](LaunchRole role) {
+        return StringRef(done[role].ptx);
       });
     for (auto [number, launch] : llvm::enumerate(code.launches)) {
-      ArrayRef<char> image = done.at(launch.function).image;
+      ArrayRef<char> image = done.at(launch.role).image;
       (number == 0 ? code.image : launch.image)
           .assign(image.data(), image.size());
     }

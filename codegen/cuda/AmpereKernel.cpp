@@ -13,7 +13,7 @@ using namespace filigree::cuda;
 
 AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
                            StringRef prefix, ModuleOp module)
-    : CudaKernel(kernel, target, prefix, module, Queries::Many) {
+    : CudaKernel(kernel, target, prefix, module, LaunchRole::Many) {
   stages = kernel.getPipeline()->getStages();
   slabs = llvm::divideCeil(schedule.getRows(), 16 * kWarps);
   rows = 16 * kWarps * slabs;

@@ -22,9 +22,9 @@ static constexpr CpuTarget kScalar = {"scalar", 0,    "",    "",          1, 64,
                                       true,     true, false, /*ex2=*/true};
 
 CudaKernel::CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
-                       StringRef prefix, ModuleOp module, Queries queries)
-    : WalkEmitter(kernel, kScalar, prefix, module), cuda(target),
-      few(queries == Queries::Few), p(builder, kernel.getLoc()) {
+                       StringRef prefix, ModuleOp module, LaunchRole role)
+    : WalkEmitter(kernel, kScalar, prefix, module), cuda(target), role(role),
+      few(role == LaunchRole::Few), p(builder, kernel.getLoc()) {
   keys = schedule.getChunk();
   keyChunks = llvm::divideCeil(shape.keyDim, 64);
   valueChunks = llvm::divideCeil(shape.valueDim, 64);
@@ -224,6 +224,7 @@ CudaLaunch CudaKernel::emitDevice() {
   pass = emitWalkPass();
 
   CudaLaunch launch;
+  launch.role = role;
   launch.function = named("kernel");
   launch.threads = threads();
   launch.sharedBytes = sharedBytes;

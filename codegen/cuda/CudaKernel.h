@@ -52,13 +52,10 @@ inline constexpr float kSlack = 8.0f;
 /// Which of its two rows element k of an accumulator is in.
 inline int rowOf(size_t k) { return k / 2 % 2; }
 
-/// What a launch is for.
-enum class Queries { Many, Few };
-
 class CudaKernel : public walk::WalkEmitter {
 public:
   CudaKernel(tile::KernelOp kernel, const CudaTarget &target,
-             llvm::StringRef prefix, mlir::ModuleOp module, Queries queries);
+             llvm::StringRef prefix, mlir::ModuleOp module, LaunchRole role);
 
   /// What of the pattern this generator cannot do, as a diagnostic.
   virtual mlir::LogicalResult verify();
@@ -249,7 +246,8 @@ protected:
   }
 
   const CudaTarget &cuda;
-  const bool few; ///< the launch for few queries
+  const LaunchRole role;
+  const bool few; ///< role Few, whose kernel emits the merge, too
   Ptx p;
 
   // Shape.

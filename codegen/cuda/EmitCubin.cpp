@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/EmitCubin.h"
-#include "codegen/cuda/TileToNvvm.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -212,11 +211,11 @@ cuda::Assembler::~Assembler() {
     llvm::sys::fs::remove_directories(folder);
 }
 
-cuda::MachineCode cuda::Assembler::assemble(StringRef function,
+cuda::MachineCode cuda::Assembler::assemble(const CudaLaunch &launch,
                                             std::string ptx) const {
   MachineCode code;
   code.ptx = std::move(ptx);
-  std::string stem = (folder + "/" + function).str();
+  std::string stem = (folder + "/" + launch.function).str();
   std::string in = stem + ".ptx", out = stem + ".cubin", log = stem + ".log";
   {
     std::error_code error;
@@ -232,7 +231,7 @@ cuda::MachineCode cuda::Assembler::assemble(StringRef function,
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log),
                                           StringRef(log)};
   // Rows computed anew are rare.
-  StringRef level = isExact(function) ? "-O1" : "-O3";
+  StringRef level = launch.role == LaunchRole::Exact ? "-O1" : "-O3";
   int status = llvm::sys::ExecuteAndWait(
       ptxas, {ptxas, arch, level, "-v", in, "-o", out}, std::nullopt,
       redirects);

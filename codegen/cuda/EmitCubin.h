@@ -7,6 +7,7 @@
 #ifndef FILIGREE_CODEGEN_CUDA_EMITCUBIN_H
 #define FILIGREE_CODEGEN_CUDA_EMITCUBIN_H
 
+#include "codegen/Artifact.h"
 #include "codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallString.h"
@@ -52,10 +53,10 @@ public:
   create(const CudaTarget &target, mlir::Location loc);
   ~Assembler();
 
-  /// Machine code of `function`, whose PTX this is. A warning that a kernel
+  /// Machine code of the launch whose PTX this is. A warning that a kernel
   /// pays for (C75xx: wgmma serialised, setmaxnreg ignored) is an error. Any
   /// thread may.
-  MachineCode assemble(llvm::StringRef function, std::string ptx) const;
+  MachineCode assemble(const CudaLaunch &launch, std::string ptx) const;
 
 private:
   std::string ptxas, arch;

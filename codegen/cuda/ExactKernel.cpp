@@ -13,7 +13,7 @@ using namespace filigree::cuda;
 
 ExactKernel::ExactKernel(tile::KernelOp kernel, const CudaTarget &target,
                          StringRef prefix, ModuleOp module)
-    : CudaKernel(kernel, target, prefix, module, Queries::Many) {
+    : CudaKernel(kernel, target, prefix, module, LaunchRole::Exact) {
   sharedBytes = 0;
   pairs = llvm::divideCeil(shape.valueDim, 64);
   state = layout.take(kSums + 8 * pairs);

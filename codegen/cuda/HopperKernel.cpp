@@ -13,8 +13,8 @@ using namespace filigree;
 using namespace filigree::cuda;
 
 HopperKernel::HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
-                           StringRef prefix, ModuleOp module, Queries queries)
-    : CudaKernel(kernel, target, prefix, module, queries) {
+                           StringRef prefix, ModuleOp module, LaunchRole role)
+    : CudaKernel(kernel, target, prefix, module, role) {
   warpgroups = kernel.getWarps()->getCompute() / 4;
   stages = kernel.getPipeline()->getStages();
   rows = 64 * warpgroups;

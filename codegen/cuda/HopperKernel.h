@@ -45,7 +45,7 @@ namespace filigree::cuda {
 class HopperKernel : public CudaKernel {
 public:
   HopperKernel(tile::KernelOp kernel, const CudaTarget &target,
-               llvm::StringRef prefix, mlir::ModuleOp module, Queries queries);
+               llvm::StringRef prefix, mlir::ModuleOp module, LaunchRole role);
 
   mlir::LogicalResult verify() override;
   bool hasLaunchForFew() override { return true; }

@@ -336,6 +336,7 @@ void CudaKernel::emitMergeUnits(StringRef name) {
 CudaLaunch CudaKernel::emitMergeDevice() {
   maps.clear();
   CudaLaunch launch;
+  launch.role = LaunchRole::Merge;
   launch.function = named("merge_kernel");
   launch.follows = true;
   launch.threads = 2 * rows; // a warp for 16

@@ -28,32 +28,32 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
         (!kernel.getSchedule() || !kernel.getWarps() || !kernel.getPipeline()))
       return kernel.emitOpError("expected schedule, warps and pipeline before "
                                 "code generation");
-  std::string fewPrefix = (prefix + kFewPrefix).str();
+  std::string fewPrefix = (prefix + "few_").str();
   auto nextDevice = [&] {
     devices.push_back(ModuleOp::create(kernels.many.getLoc()));
     return *devices.back();
   };
   auto kernelIn = [&](ModuleOp module,
-                      Queries queries) -> std::unique_ptr<CudaKernel> {
-    bool few = queries == Queries::Few;
+                      LaunchRole role) -> std::unique_ptr<CudaKernel> {
+    bool few = role == LaunchRole::Few;
     tile::KernelOp kernel = few ? kernels.few : kernels.many;
     StringRef named = few ? StringRef(fewPrefix) : prefix;
     if (target.warpgroups)
       return std::make_unique<HopperKernel>(kernel, target, named, module,
-                                            queries);
+                                            role);
     return std::make_unique<AmpereKernel>(kernel, target, named, module);
   };
   CudaEntryPoints entries;
-  std::unique_ptr<CudaKernel> many = kernelIn(nextDevice(), Queries::Many);
+  std::unique_ptr<CudaKernel> many = kernelIn(nextDevice(), LaunchRole::Many);
   if (failed(many->verify()))
     return failure();
   entries.launches.push_back(many->emitDevice());
-  std::unique_ptr<CudaKernel> manyOnHost = kernelIn(host, Queries::Many);
+  std::unique_ptr<CudaKernel> manyOnHost = kernelIn(host, LaunchRole::Many);
   // Behind those that mark the rows.
   auto addExact = [&] {
     if (!many->hasExactLaunch())
       return;
-    std::string named = (prefix + kExactPrefix).str();
+    std::string named = (prefix + "exact_").str();
     ExactKernel exact(kernels.many, target, named, nextDevice());
     entries.launches.push_back(exact.emitDevice());
     entries.launches.back().follows = target.launchesFollow();
@@ -66,18 +66,18 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     addExact();
     return entries;
   }
-  std::unique_ptr<CudaKernel> few = kernelIn(nextDevice(), Queries::Few);
+  std::unique_ptr<CudaKernel> few = kernelIn(nextDevice(), LaunchRole::Few);
   if (failed(few->verify()))
     return failure();
   CudaLaunch launch = few->emitDevice();
-  std::unique_ptr<CudaKernel> fewOnHost = kernelIn(host, Queries::Few);
+  std::unique_ptr<CudaKernel> fewOnHost = kernelIn(host, LaunchRole::Few);
   entries.workspaceBytes = fewOnHost->emitWorkspaceBytes();
   func::FuncOp ofFew = fewOnHost->emitUnits(launch.units, {});
   manyOnHost->emitUnits(entries.launches[0].units, ofFew);
   fewOnHost->emitPlan(launch.plan);
   entries.launches.push_back(launch);
   entries.launches.push_back(
-      kernelIn(nextDevice(), Queries::Few)->emitMergeDevice());
+      kernelIn(nextDevice(), LaunchRole::Few)->emitMergeDevice());
   fewOnHost->emitMergeUnits(entries.launches.back().units);
   addExact();
   return entries;

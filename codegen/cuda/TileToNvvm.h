@@ -18,9 +18,7 @@
 
 namespace filigree::cuda {
 
-/// Of a run, one launch has units, that of many queries or that of few, and so
-/// have those behind them: for splits of the keys, for rows that need exact
-/// sums.
+/// The launches of a kernel, at most one of each role, and its host functions.
 struct CudaEntryPoints {
   llvm::SmallVector<CudaLaunch> launches;
   std::string workspaceBytes; ///< on the host
@@ -39,20 +37,6 @@ using DeviceModules = llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>>;
 llvm::FailureOr<CudaEntryPoints>
 emitKernel(KernelPair kernels, const CudaTarget &target, llvm::StringRef prefix,
            DeviceModules &devices, mlir::ModuleOp host);
-
-/// What is added to a prefix in names of the launch for few queries.
-inline constexpr llvm::StringLiteral kFewPrefix = "few_";
-/// And of the launch for rows that need exact sums.
-inline constexpr llvm::StringLiteral kExactPrefix = "exact_";
-/// And, behind that for few queries, of the launch that merges splits.
-inline constexpr llvm::StringLiteral kMergePrefix = "merge_";
-/// Of a launch's function.
-inline bool isExact(llvm::StringRef function) {
-  return function.consume_back("kernel") && function.ends_with(kExactPrefix);
-}
-inline bool isMerge(llvm::StringRef function) {
-  return function.consume_back("kernel") && function.ends_with(kMergePrefix);
-}
 
 } // namespace filigree::cuda
 

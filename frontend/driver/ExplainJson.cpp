@@ -103,6 +103,20 @@ static void jsonWork(llvm::json::OStream &json, const ExplainReport &report) {
   });
 }
 
+static llvm::StringRef wordOf(LaunchRole role) {
+  switch (role) {
+  case LaunchRole::Many:
+    return "many";
+  case LaunchRole::Few:
+    return "few";
+  case LaunchRole::Merge:
+    return "merge";
+  case LaunchRole::Exact:
+    return "exact";
+  }
+  llvm_unreachable("every role has a word");
+}
+
 static void jsonSchedule(llvm::json::OStream &json,
                          const ExplainReport &report) {
   const KernelFacts &facts = report.facts;
@@ -127,13 +141,12 @@ static void jsonSchedule(llvm::json::OStream &json,
   json.attributeArray("launches", [&] {
     for (const LaunchSizes &launch : report.cuda->launches)
       json.object([&] {
+        json.attribute("role", wordOf(launch.role));
         json.attribute("threads", launch.threads);
         json.attribute("shared_bytes", launch.sharedBytes);
         json.attribute("ctas_per_multiprocessor", launch.ctasPerMultiprocessor);
         json.attribute("persistent", launch.persistent);
         json.attribute("units", launch.units);
-        json.attribute("exact", launch.exact);
-        json.attribute("merges", launch.merges);
       });
   });
 }

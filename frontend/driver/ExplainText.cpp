@@ -276,7 +276,8 @@ void TextReport::printWork() {
 void TextReport::printLaunchWork() {
   const CudaSizes &sizes = *report.cuda;
   for (const LaunchSizes &launch : sizes.launches) {
-    if (launch.units == 0 || launch.exact || launch.merges)
+    if (launch.units == 0 || launch.role == LaunchRole::Merge ||
+        launch.role == LaunchRole::Exact)
       continue; // a run takes the launch for many queries or that for few
     double resident =
         double(launch.ctasPerMultiprocessor) * report.roofline.multiprocessors;
@@ -313,14 +314,14 @@ void TextReport::printSchedule() {
   for (const LaunchSizes &launch : report.cuda->launches) {
     if (launch.units == 0)
       continue;
-    if (launch.merges) {
+    if (launch.role == LaunchRole::Merge) {
       os << formatv(
           "  and {0} of {1} threads behind it, which merge the splits "
           "of the keys\n",
           plural(launch.units, "CTA"), launch.threads);
       continue;
     }
-    if (launch.exact) {
+    if (launch.role == LaunchRole::Exact) {
       os << formatv("  and one of {0} threads behind it, which computes rows "
                     "that are NaN anew, without the keys they do not see\n",
                     launch.threads);

@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/RunSizes.h"
 #include "codegen/cpu/EmitObject.h"
-#include "codegen/cuda/TileToNvvm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -91,15 +90,6 @@ static llvm::Expected<ObjectBytes> buildSizes(mlir::ModuleOp kernels,
   entry.cpu.push_back({&target, entries});
   objects.push_back(emitTable({entry}, FIL_ABI_SYMBOL));
   return linkArtifact(objects);
-}
-
-static llvm::Expected<ObjectBytes> buildSizes(const CudaKernels &kernels,
-                                              const CudaTarget &target) {
-  auto compiled = compileCudaSizes(kernels, target);
-  if (mlir::failed(compiled))
-    return notLowered();
-  compiled->objects.push_back(emitTable({compiled->kernel}, FIL_ABI_SYMBOL));
-  return linkArtifact(compiled->objects);
 }
 
 namespace {
@@ -224,7 +214,12 @@ filigree::cudaSizes(const CudaKernels &kernels, const CudaTarget &target,
                     const RunShape &shape,
                     const llvm::StringMap<reference::Scalar> &scalars) {
   namespace runtime = filigree::runtime;
-  auto opened = SizesLibrary::open(buildSizes(kernels, target), shape, scalars);
+  auto compiled = compileCudaSizes(kernels, target);
+  if (mlir::failed(compiled))
+    return notLowered();
+  compiled->objects.push_back(emitTable({compiled->kernel}, FIL_ABI_SYMBOL));
+  auto opened =
+      SizesLibrary::open(linkArtifact(compiled->objects), shape, scalars);
   if (!opened)
     return opened.takeError();
   SizesLibrary &library = **opened;
@@ -256,11 +251,10 @@ filigree::cudaSizes(const CudaKernels &kernels, const CudaTarget &target,
     const fil_abi_cuda &code = *plan.choice.code;
     for (uint32_t k = 0; k < code.launch_count; ++k) {
       const fil_abi_launch &launch = runtime::element(code.launches, k);
-      sizes.launches.push_back({launch.threads, launch.shared_bytes,
-                                launch.ctas_per_sm,
-                                (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0,
-                                cuda::isExact(launch.function),
-                                cuda::isMerge(launch.function), plan.units[k]});
+      sizes.launches.push_back(
+          {compiled->kernel.cuda[0].launches[k].role, launch.threads,
+           launch.shared_bytes, launch.ctas_per_sm,
+           (launch.flags & FIL_ABI_LAUNCH_PERSISTENT) != 0, plan.units[k]});
     }
   }
   return sizes;

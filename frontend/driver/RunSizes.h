@@ -27,12 +27,9 @@ workspaceBytes(mlir::ModuleOp kernels, const CpuTarget &target,
 
 /// One launch on CUDA.
 struct LaunchSizes {
+  LaunchRole role = LaunchRole::Many;
   uint32_t threads = 0, sharedBytes = 0, ctasPerMultiprocessor = 1;
   bool persistent = false;
-  /// Behind the others, for rows of which they made no number.
-  bool exact = false;
-  /// Behind that for few queries, for the splits of their keys.
-  bool merges = false;
   int64_t units = 0; ///< tiles, or what else CTAs take one by one
 };
 
