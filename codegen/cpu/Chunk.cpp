@@ -193,8 +193,8 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
       named("chunk_" + Twine(s) + "_" +
             (masked ? Twine(caseIndex).str() : std::string("full")));
   func::FuncOp mask = masked ? emitMask(s, caseIndex) : func::FuncOp();
-  return e.function(
-      name, {e.ptr(), e.i64(), e.i64()}, {},
+  return arithmetic(
+      e, name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
         auto rows = emitKeyRows(s, caseIndex, scratch, key, n);

@@ -66,16 +66,6 @@ cpu::targetMachineFor(const CpuTarget &target) {
       llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// Arithmetic kernels stay functions; the control around them may be inlined.
-static bool isKernelFunction(llvm::StringRef name) {
-  for (llvm::StringRef part :
-       {"_scores", "_softmax", "_accumulate", "_pack", "_unpack", "_widen_k",
-        "_widen_v", "_chunk_", "_row_"})
-    if (name.contains(part))
-      return true;
-  return false;
-}
-
 std::unique_ptr<llvm::Module> cpu::translate(ModuleOp module,
                                              const CpuTarget &target,
                                              ArrayRef<std::string> entries,
@@ -100,8 +90,6 @@ std::unique_ptr<llvm::Module> cpu::translate(ModuleOp module,
                                 : llvm::GlobalValue::InternalLinkage);
     if (isEntry)
       function.setVisibility(llvm::GlobalValue::HiddenVisibility);
-    if (isKernelFunction(function.getName()))
-      function.addFnAttr(llvm::Attribute::NoInline);
     function.addFnAttr(llvm::Attribute::NoUnwind);
     function.addFnAttr("no-builtins");
     function.addFnAttr("prefer-vector-width", "512");

@@ -20,6 +20,15 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cpu;
 
+func::FuncOp
+cpu::arithmetic(Emitter &e, StringRef name, ArrayRef<Type> inputs,
+                ArrayRef<Type> results,
+                llvm::function_ref<SmallVector<Value>(ArrayRef<Value>)> body) {
+  func::FuncOp function = e.function(name, inputs, results, body);
+  function->setAttr("passthrough", e.b.getStrArrayAttr({"noinline"}));
+  return function;
+}
+
 static int64_t microRows(const CpuTarget &target) {
   return target.registers >= 32 ? 12 : 6;
 }
@@ -84,8 +93,8 @@ static func::FuncOp emitScoresAsking(
     llvm::function_ref<std::function<void(Value)>(ArrayRef<Value>, Value)>
         rowsAhead) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.keyDim;
-  return e.function(
-      name, inputs, {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
+  return arithmetic(
+      e, name, inputs, {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], n = args[2], s = args[3];
         // One long chain of roundings a score would cost digits: the head
         // dimension is summed in segments.
@@ -199,9 +208,9 @@ static constexpr int64_t kNearKeys = 8;
 func::FuncOp cpu::emitAccumulate(Emitter &e, StringRef name,
                                  const HeadDims &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
-  return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+  return arithmetic(
+      e, name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()},
+      {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[1], n = args[2], o = args[3];
         SmallVector<Value> alpha = loadPanel(e, args[4]);
         auto micro = [&](Value d, int64_t rows) {
@@ -260,9 +269,9 @@ Value cpu::isNoEdge(Emitter &e, Value weight) {
 func::FuncOp cpu::emitAccumulateSafe(Emitter &e, StringRef name,
                                      const HeadDims &shape) {
   int64_t rowBytes = 4 * panelWidth(e.target), dim = shape.valueDim;
-  return e.function(
-      name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+  return arithmetic(
+      e, name, {e.ptr(), e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr(), e.i64()},
+      {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[1], n = args[2], o = args[3];
         SmallVector<Value> alpha = loadPanel(e, args[4]);
         e.loop(e.c(0), e.c(dim), 1, [&](Value d) {
@@ -325,8 +334,8 @@ func::FuncOp cpu::emitFinite(Emitter &e, StringRef name,
 func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name, float c) {
   int64_t rowBytes = 4 * panelWidth(e.target);
   constexpr int64_t unroll = 4;
-  return e.function(
-      name, {e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
+  return arithmetic(
+      e, name, {e.ptr(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], n = args[1], m = args[2], l = args[3];
         Value whole = e.mul(e.udiv(n, e.c(unroll)), unroll);
@@ -444,8 +453,8 @@ func::FuncOp cpu::emitPackQueries(Emitter &e, StringRef name, Type element,
                                   int64_t dim) {
   int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
   int64_t rowBytes = 4 * panelWidth(e.target);
-  return e.function(
-      name, {e.ptr(), e.i64(), e.i64(), e.ptr(), e.f32()}, {},
+  return arithmetic(
+      e, name, {e.ptr(), e.i64(), e.i64(), e.ptr(), e.f32()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value src = args[0], stride = args[1], last = args[2], dst = args[3];
         Value scale = e.splat(args[4]);
@@ -479,8 +488,8 @@ func::FuncOp cpu::emitUnpackOutput(Emitter &e, StringRef name, Type element,
                                    int64_t dim) {
   int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
   int64_t rowBytes = 4 * panelWidth(e.target);
-  return e.function(
-      name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, {},
+  return arithmetic(
+      e, name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value src = args[0], inv = args[1], dst = args[2], stride = args[3],
               rows = args[4];
@@ -528,7 +537,7 @@ func::FuncOp cpu::emitUnpackOutput(Emitter &e, StringRef name, Type element,
 func::FuncOp cpu::emitWiden(Emitter &e, StringRef name, Type element,
                             int64_t dim) {
   int64_t lanes = e.lanes(), size = Emitter::bytesOf(element);
-  return e.function(name, {e.ptr(), e.i64(), e.i64(), e.ptr()}, {},
+  return arithmetic(e, name, {e.ptr(), e.i64(), e.i64(), e.ptr()}, {},
                     [&](ArrayRef<Value> args) -> SmallVector<Value> {
                       Value src = args[0], stride = args[1], n = args[2],
                             dst = args[3];

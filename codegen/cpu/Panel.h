@@ -30,6 +30,13 @@ inline int64_t panelWidth(const CpuTarget &target) {
   return kPanelVectors * target.lanes;
 }
 
+/// As Emitter::function, but it stays a function: arithmetic is compiled once,
+/// and what controls it is not in its way.
+mlir::func::FuncOp arithmetic(
+    Emitter &e, llvm::StringRef name, llvm::ArrayRef<Type> inputs,
+    llvm::ArrayRef<Type> results,
+    llvm::function_ref<llvm::SmallVector<Value>(llvm::ArrayRef<Value>)> body);
+
 /// Rows of the next chunk, of every 12, that the scores of one panel bring
 /// near.
 inline constexpr int64_t kAheadRows = 3;

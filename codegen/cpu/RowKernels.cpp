@@ -99,8 +99,8 @@ SmallVector<Value> KernelEmitter::loadRow(Value at, int64_t count,
 func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
   int64_t dim = shape.keyDim, lanes = e.lanes();
   int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
-  return e.function(
-      named("row_scores_" + Twine(rows)),
+  return arithmetic(
+      e, named("row_scores_" + Twine(rows)),
       {e.ptr(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value q = args[0], k = args[1], stride = args[2], n = args[3],
@@ -194,8 +194,8 @@ func::FuncOp KernelEmitter::emitRowScores(int64_t rows) {
 func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
   int64_t dim = shape.valueDim, lanes = e.lanes();
   int64_t whole = dim / lanes * lanes, bytes = Emitter::bytesOf(keyType);
-  return e.function(
-      named("row_accumulate_" + Twine(rows) + (safe ? "_safe" : "")),
+  return arithmetic(
+      e, named("row_accumulate_" + Twine(rows) + (safe ? "_safe" : "")),
       {e.ptr(), e.i64(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr(), e.i64()},
       {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value s = args[0], v = args[2], stride = args[3], n = args[4],
@@ -272,8 +272,8 @@ func::FuncOp KernelEmitter::emitRowAccumulate(int64_t rows, bool safe) {
 /// side, so that one does not wait for the other's chain.
 func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
   int64_t lanes = e.lanes();
-  return e.function(
-      named("row_softmax_" + Twine(rows)),
+  return arithmetic(
+      e, named("row_softmax_" + Twine(rows)),
       {e.ptr(), e.i64(), e.i64(), e.ptr(), e.ptr(), e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value n = args[2];

@@ -119,8 +119,8 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
   std::string name =
       named("row_chunk_" + Twine(s) + "_" +
             (caseIndex >= 0 ? Twine(caseIndex).str() : std::string("full")));
-  return e.function(
-      name, {e.ptr(), e.i64(), e.i64()}, {},
+  return arithmetic(
+      e, name, {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
         StoredRows inOnePlace[2];
@@ -201,8 +201,8 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
 
 /// row_begin(scratch): q rows as f32, scaled; o, l, m = 0, 0, -inf.
 func::FuncOp KernelEmitter::emitRowBegin() {
-  return e.function(
-      named("row_begin"), {e.ptr()}, {},
+  return arithmetic(
+      e, named("row_begin"), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
         Value query = fold.getQuery(), rows = frame(scratch, kRows);
@@ -235,8 +235,8 @@ func::FuncOp KernelEmitter::emitRowBegin() {
 
 /// row_finish(scratch): as finish, o in rows.
 func::FuncOp KernelEmitter::emitRowFinish() {
-  return e.function(
-      named("row_finish"), {e.ptr()}, {},
+  return arithmetic(
+      e, named("row_finish"), {e.ptr()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], slots = slotsOf(scratch);
         Value rows = frame(scratch, kRows);
@@ -276,8 +276,8 @@ func::FuncOp KernelEmitter::emitRowFinish() {
 /// into o, m, l.
 func::FuncOp KernelEmitter::emitRowMerge() {
   int64_t span = spanRows * 4;
-  return e.function(
-      named("row_merge"), {e.ptr(), e.ptr(), e.i64()}, {},
+  return arithmetic(
+      e, named("row_merge"), {e.ptr(), e.ptr(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], splits = args[2];
         e.loop(e.c(0), frame(scratch, kHeld), 1, [&](Value row) {
