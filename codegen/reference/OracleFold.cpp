@@ -20,6 +20,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/reference/OracleFold.h"
+#include "codegen/reference/OracleRow.h"
 #include <cmath>
 #include <limits>
 
@@ -28,76 +29,39 @@ using namespace filigree::oracle;
 using reference::Arithmetic;
 using reference::SumOrder;
 
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-mlir::Type elementOf(mlir::Value tensor) {
-  return mlir::getElementTypeOrSelf(tensor.getType());
-}
-int64_t widthOf(mlir::Value tensor) {
-  return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(3);
-}
-int64_t bytesOf(mlir::Type element) {
-  return element.getIntOrFloatBitWidth() / 8;
-}
-
-/// Lists in a graph, each once.
-void collectLists(mlir::Value graph, llvm::SmallVector<attn::BlocksOp> &lists) {
-  mlir::Operation *op = graph.getDefiningOp();
-  if (auto blocks = mlir::dyn_cast<attn::BlocksOp>(op)) {
-    if (!llvm::is_contained(lists, blocks))
-      lists.push_back(blocks);
-  } else if (!mlir::isa<attn::WhereOp>(op)) {
-    for (mlir::Value operand : op->getOperands())
-      collectLists(operand, lists);
-  }
-}
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 //===----------------------------------------------------------------------===//
 // Scratch
 //===----------------------------------------------------------------------===//
 
-/// Bytes from the start of a worker's scratch.
-struct Layout {
-  struct Source {
-    Val seen, logits;             ///< a byte and 8 bytes for each key
-    llvm::SmallVector<Val> lists; ///< a byte for each key
+Layout::Layout(const Fold &fold, Code &code, Bodies &bodies) {
+  llvm::IRBuilder<> &b = code.b;
+  total = code.c(0);
+  auto take = [&](Val bytes) {
+    Val start = total;
+    Val rounded = b.CreateAnd(b.CreateAdd(bytes, code.c(63)), code.c(-64));
+    total = b.CreateAdd(total, rounded);
+    return start;
   };
-  llvm::SmallVector<Source> sources;
-  Val query, sum; ///< 8 bytes for each number
-  Val total;
-
-  Layout(const Fold &fold, Code &code, Bodies &bodies) {
-    llvm::IRBuilder<> &b = code.b;
-    total = code.c(0);
-    auto take = [&](Val bytes) {
-      Val start = total;
-      Val rounded = b.CreateAnd(b.CreateAdd(bytes, code.c(63)), code.c(-64));
-      total = b.CreateAdd(total, rounded);
-      return start;
-    };
-    int64_t queryDim = 0;
-    for (SourceOfFold each : fold.sources) {
-      // Of a sequence in pages: what its row of the table can hold.
-      Val keys = bodies.slot(each.source.getKey(), 1 + 2);
-      if (mlir::Value table = each.attend.getPageTable())
-        keys = b.CreateMul(keys, bodies.slot(table, 1 + 1));
-      Source source = {take(keys), take(b.CreateMul(keys, code.c(8))), {}};
-      llvm::SmallVector<attn::BlocksOp> lists;
-      collectLists(each.source.getGraph(), lists);
-      for (size_t k = 0; k < lists.size(); ++k)
-        source.lists.push_back(take(keys));
-      sources.push_back(source);
-      queryDim = std::max(queryDim, widthOf(each.attend.getQuery()));
-    }
-    attn::FinalizeOp finalize = fold.finalize;
-    query = take(code.c(8 * queryDim));
-    sum = take(code.c(8 * widthOf(finalize.getOutput())));
+  int64_t queryDim = 0;
+  for (SourceOfFold each : fold.sources) {
+    // Of a sequence in pages: what its row of the table can hold.
+    Val keys = bodies.slot(each.source.getKey(), 1 + 2);
+    if (mlir::Value table = each.attend.getPageTable())
+      keys = b.CreateMul(keys, bodies.slot(table, 1 + 1));
+    Source source = {take(keys), take(b.CreateMul(keys, code.c(8))), {}};
+    llvm::SmallVector<attn::BlocksOp> lists;
+    collectLists(each.source.getGraph(), lists);
+    for (size_t k = 0; k < lists.size(); ++k)
+      source.lists.push_back(take(keys));
+    sources.push_back(source);
+    queryDim = std::max(queryDim, widthOf(each.attend.getQuery()));
   }
-};
-
-} // namespace
+  attn::FinalizeOp finalize = fold.finalize;
+  query = take(code.c(8 * queryDim));
+  sum = take(code.c(8 * widthOf(finalize.getOutput())));
+}
 
 Val oracle::scratchBytes(const Fold &fold, Code &code, Bodies &bodies) {
   return Layout(fold, code, bodies).total;
@@ -127,107 +91,15 @@ llvm::Function *oracle::emitReport(llvm::Module &module) {
 }
 
 //===----------------------------------------------------------------------===//
-// One row
+// Rows
 //===----------------------------------------------------------------------===//
 
-namespace {
-
-/// Where a row lies, as one source sees it.
-struct Place {
-  Val b;        ///< of bodies: batch entry, or number of the document
-  Val i;        ///< position of the query
-  Val lo, hi;   ///< storage range of the keys
-  Val keyShift; ///< position of key c is c - keyShift
-};
-
-/// fold(slots, b, h, r, scratch, o, lse): one row in one arithmetic and order.
-/// o and lse may be null.
-class FoldEmitter {
-public:
-  FoldEmitter(const Fold &fold, llvm::Module &module, oracle::Math &math,
-              llvm::Function *report, const llvm::Twine &name,
-              Arithmetic arithmetic, SumOrder order)
-      : fold(fold), finalize(fold.finalize), math(math), report(report),
-        order(order), isNaive(arithmetic == Arithmetic::Naive),
-        code(module, name, llvm::Type::getVoidTy(module.getContext()),
-             argumentTypes(module.getContext()), /*isEntry=*/false),
-        b(code.b), bodies(code, math, fold.interface),
-        real(isNaive ? code.f32() : code.f64()), batch(code.arg(1)),
-        head(code.arg(2)), row(code.arg(3)), scratch(code.arg(4)),
-        output(code.arg(5)), lse(code.arg(6)) {}
-
-  /// Null with a diagnostic.
-  llvm::Function *emit();
-
-  static llvm::SmallVector<llvm::Type *>
-  argumentTypes(llvm::LLVMContext &context) {
-    llvm::Type *i64 = llvm::Type::getInt64Ty(context);
-    llvm::Type *ptr = llvm::PointerType::get(context, 0);
-    return {ptr, i64, i64, i64, ptr, ptr, ptr};
-  }
-
-private:
-  Val lit(double value) { return Code::real(real, value); }
-  Val extent(mlir::Value tensor, unsigned axis) {
-    return bodies.slot(tensor, 1 + axis);
-  }
-  Val stride(mlir::Value tensor, unsigned axis) {
-    return bodies.slot(tensor, 5 + axis);
-  }
-  Val area(Val offset) { return code.bytesAt(scratch, offset); }
-  /// Address of element 0 of a row of a [B, H, N, D] tensor.
-  Val rowOf(mlir::Value tensor, Val b, Val h, Val n);
-  /// The same of key c, wherever it is stored.
-  Val keyRowOf(attn::AttendOp attend, mlir::Value tensor, const Place &place,
-               Val h, Val c);
-  Val pageOf(attn::AttendOp attend, const Place &place, Val c);
-  Val pageExists(attn::AttendOp attend, mlir::Value key, const Place &place,
-                 Val c, Val isSeen);
-  void reportAt(int64_t what, Val b, Val row, Val column) {
-    this->b.CreateCall(report, {bodies.slotAt(FIL_ABI_SLOT_STATUS),
-                                code.c(what), b, head, row, column});
-  }
-
-  Place placeOf(attn::AttendOp attend, attn::SourceOp source);
-  Place placeInDocument(attn::AttendOp attend, attn::SourceOp source);
-  std::pair<Val, Val> keysInPages(attn::AttendOp attend, Val sequence);
-  void expandList(attn::BlocksOp list, Val mask, mlir::Value key,
-                  const Place &place);
-  Val seen(mlir::Value graph, const Pair &pair, unsigned source);
-  Val dot(Val key, mlir::Type element, int64_t width);
-  Val dotInLanes(Val key, mlir::Type element, int64_t width);
-  bool emitLogits(unsigned number);
-  void emitWeights(unsigned number, Val m);
-  void emitSums(unsigned number, Val l);
-  Val rounded(Val value, mlir::Type element);
-  Val exp(Val x) { return viaDouble("exp", x); }
-  Val viaDouble(llvm::StringRef name, Val x);
-
-  const Fold &fold;
-  attn::FinalizeOp finalize;
-  oracle::Math &math;
-  llvm::Function *report;
-  SumOrder order;
-  bool isNaive;
-  Code code;
-  llvm::IRBuilder<> &b;
-  Bodies bodies;
-  llvm::Type *real;
-  Val batch, head, row, scratch, output, lse;
-  std::optional<Layout> layout;
-  llvm::SmallVector<Place> places;
-  llvm::DenseMap<mlir::Value, Val> graphs; ///< of the pair at hand
-  llvm::AllocaInst *m = nullptr, *l = nullptr;
-};
-
-} // namespace
-
-Val FoldEmitter::viaDouble(llvm::StringRef name, Val x) {
+Val RowEmitter::viaDouble(llvm::StringRef name, Val x) {
   Val wide = b.CreateFPCast(x, code.f64());
   return b.CreateFPCast(b.CreateCall(math.unary(name), {wide}), real);
 }
 
-Val FoldEmitter::rowOf(mlir::Value tensor, Val batch, Val h, Val n) {
+Val RowEmitter::rowOf(mlir::Value tensor, Val batch, Val h, Val n) {
   Val at = b.CreateMul(batch, stride(tensor, 0));
   at = b.CreateAdd(at, b.CreateMul(h, stride(tensor, 1)));
   at = b.CreateAdd(at, b.CreateMul(n, stride(tensor, 2)));
@@ -235,209 +107,12 @@ Val FoldEmitter::rowOf(mlir::Value tensor, Val batch, Val h, Val n) {
                       b.CreateMul(at, code.c(bytesOf(elementOf(tensor)))));
 }
 
-Val FoldEmitter::pageOf(attn::AttendOp attend, const Place &place, Val c) {
-  mlir::Value table = attend.getPageTable();
-  Val at = b.CreateMul(place.b, stride(table, 0));
-  Val entry = b.CreateSDiv(c, code.c(int64_t(*attend.getPage())));
-  return bodies.loadInt(table,
-                        b.CreateAdd(at, b.CreateMul(entry, stride(table, 1))));
-}
-
-/// Whether key c has a page; one that is seen and has none is reported.
-Val FoldEmitter::pageExists(attn::AttendOp attend, mlir::Value key,
-                            const Place &place, Val c, Val isSeen) {
-  Val page = pageOf(attend, place, c);
-  Val exists = b.CreateAnd(b.CreateICmpSLE(code.c(0), page),
-                           b.CreateICmpSLT(page, extent(key, 0)));
-  code.when(b.CreateAnd(isSeen, b.CreateNot(exists)),
-            [&] { reportAt(FIL_ABI_PAGE_OUT_OF_RANGE, place.b, row, page); });
-  return exists;
-}
-
-Val FoldEmitter::keyRowOf(attn::AttendOp attend, mlir::Value tensor,
-                          const Place &place, Val h, Val c) {
+Val RowEmitter::keyRowOf(attn::AttendOp attend, mlir::Value tensor,
+                         const Place &place, Val h, Val c) {
   if (!attend.getPageTable())
     return rowOf(tensor, batch, h, c);
   Val slot = b.CreateSRem(c, code.c(int64_t(*attend.getPage())));
   return rowOf(tensor, pageOf(attend, place, c), h, slot);
-}
-
-//===----------------------------------------------------------------------===//
-// Positions
-//===----------------------------------------------------------------------===//
-
-Place FoldEmitter::placeOf(attn::AttendOp attend, attn::SourceOp source) {
-  if (attend.getCuQuery())
-    return placeInDocument(attend, source);
-  Val keys = extent(source.getKey(), 2);
-  Val offset = b.CreateSub(keys, extent(attend.getQuery(), 2));
-  if (attend.getAlign() == attn::Align::top_left)
-    offset = code.c(0);
-  if (mlir::Value table = attend.getOffsets())
-    offset = bodies.loadInt(table, b.CreateMul(batch, stride(table, 0)));
-  return {batch, b.CreateAdd(row, offset), code.c(0), keys, code.c(0)};
-}
-
-/// Keys of a sequence: 0 and its length, cut to what the table can hold.
-std::pair<Val, Val> FoldEmitter::keysInPages(attn::AttendOp attend,
-                                             Val sequence) {
-  mlir::Value lengths = attend.getLengths();
-  Val length =
-      bodies.loadInt(lengths, b.CreateMul(sequence, stride(lengths, 0)));
-  Val most = b.CreateMul(extent(attend.getPageTable(), 1),
-                         code.c(int64_t(*attend.getPage())));
-  Val low = b.CreateICmpSLT(length, code.c(0));
-  Val high = b.CreateICmpSLT(most, length);
-  code.when(b.CreateOr(low, high), [&] {
-    reportAt(FIL_ABI_LENGTH_OUT_OF_RANGE, sequence, row, length);
-  });
-  return {code.c(0),
-          code.select(low, code.c(0), code.select(high, most, length))};
-}
-
-/// The document that holds the row, found one by one; no keys without one, and
-/// none where its bounds are bad.
-Place FoldEmitter::placeInDocument(attn::AttendOp attend,
-                                   attn::SourceOp source) {
-  mlir::Value cuQuery = attend.getCuQuery(), cuKey = attend.getCuKey();
-  llvm::AllocaInst *document = code.variable(code.c(0));
-  llvm::AllocaInst *i = code.variable(code.c(0));
-  llvm::AllocaInst *lo = code.variable(code.c(0));
-  llvm::AllocaInst *hi = code.variable(code.c(0));
-  Val documents = b.CreateSub(extent(cuQuery, 0), code.c(1));
-  code.loop(code.c(0), documents, [&](Val d) {
-    Val next = b.CreateAdd(d, code.c(1));
-    Val queryLo = bodies.loadInt(cuQuery, d);
-    Val queryHi = bodies.loadInt(cuQuery, next);
-    Val holds = b.CreateAnd(b.CreateICmpSLE(queryLo, row),
-                            b.CreateICmpSLT(row, queryHi));
-    code.when(holds, [&] {
-      std::pair<Val, Val> keys =
-          cuKey ? std::pair<Val, Val>{bodies.loadInt(cuKey, d),
-                                      bodies.loadInt(cuKey, next)}
-                : keysInPages(attend, d);
-      Val keyLo = keys.first, keyHi = keys.second;
-      auto leaves = [&](Val from, Val to, Val limit) {
-        return b.CreateOr(
-            b.CreateICmpSLT(from, code.c(0)),
-            b.CreateOr(b.CreateICmpSLT(to, from), b.CreateICmpSLT(limit, to)));
-      };
-      Val badQueries = leaves(queryLo, queryHi, extent(attend.getQuery(), 2));
-      Val badKeys = b.getFalse();
-      if (cuKey)
-        badKeys = leaves(keyLo, keyHi, extent(source.getKey(), 2));
-      code.when(
-          b.CreateOr(badQueries, badKeys),
-          [&] {
-            reportAt(FIL_ABI_DOCUMENT_BOUNDS, d, row,
-                     code.select(badQueries, queryHi, keyHi));
-            code.set(hi, code.get(lo));
-          },
-          [&] {
-            Val offset = code.c(0);
-            if (attend.getAlign() != attn::Align::top_left)
-              offset = b.CreateSub(b.CreateSub(keyHi, keyLo),
-                                   b.CreateSub(queryHi, queryLo));
-            code.set(document, d);
-            code.set(i, b.CreateAdd(b.CreateSub(row, queryLo), offset));
-            code.set(lo, keyLo);
-            code.set(hi, keyHi);
-          });
-    });
-  });
-  return {code.get(document), code.get(i), code.get(lo), code.get(hi),
-          code.get(lo)};
-}
-
-//===----------------------------------------------------------------------===//
-// Graphs
-//===----------------------------------------------------------------------===//
-
-/// mask[c] = 1 for the keys of the row's blocks; bad entries are dropped.
-void FoldEmitter::expandList(attn::BlocksOp list, Val mask, mlir::Value key,
-                             const Place &place) {
-  Val keys = extent(key, 2), one = b.getInt8(1);
-  code.loop(code.c(0), keys, [&](Val c) { code.store(b.getInt8(0), mask, c); });
-  Val block = b.CreateSDiv(row, code.c(list.getBlockRows()));
-  auto entry = [&](mlir::Value table) {
-    Val heads = extent(fold.sources.front().query(), 1);
-    Val shared = b.CreateSDiv(heads, extent(table, 1));
-    Val at = b.CreateMul(batch, stride(table, 0));
-    at = b.CreateAdd(at,
-                     b.CreateMul(b.CreateSDiv(head, shared), stride(table, 1)));
-    return bodies.loadInt(
-        table, b.CreateAdd(at, b.CreateMul(block, stride(table, 2))));
-  };
-  Val start = entry(list.getStart()), count = entry(list.getCount());
-  Val bad = b.CreateOr(b.CreateICmpSLT(start, code.c(0)),
-                       b.CreateICmpSLT(count, code.c(0)));
-  bad = b.CreateOr(bad, b.CreateICmpSGT(b.CreateAdd(start, count),
-                                        extent(list.getCols(), 0)));
-  auto read = [&] {
-    Val width = code.c(list.getBlockCols());
-    Val blocks =
-        b.CreateSDiv(b.CreateAdd(keys, code.c(list.getBlockCols() - 1)), width);
-    llvm::AllocaInst *previous = code.variable(code.c(-1));
-    code.loop(code.c(0), count, [&](Val t) {
-      Val column = bodies.loadInt(list.getCols(), b.CreateAdd(start, t));
-      Val outside = b.CreateOr(b.CreateICmpSLT(column, code.c(0)),
-                               b.CreateICmpSGE(column, blocks));
-      Val descends = b.CreateICmpSLE(column, code.get(previous));
-      code.when(
-          b.CreateOr(outside, descends),
-          [&] {
-            Val what = code.select(outside, code.c(FIL_ABI_COLUMN_OUT_OF_RANGE),
-                                   code.c(FIL_ABI_COLUMN_NOT_ASCENDING));
-            b.CreateCall(report, {bodies.slotAt(FIL_ABI_SLOT_STATUS), what,
-                                  place.b, head, row, column});
-          },
-          [&] {
-            code.set(previous, column);
-            Val from = b.CreateMul(column, width),
-                to = b.CreateAdd(from, width);
-            to = code.select(b.CreateICmpSLT(to, keys), to, keys);
-            code.loop(from, to, [&](Val c) { code.store(one, mask, c); });
-          });
-    });
-  };
-  code.when(
-      bad, [&] { reportAt(FIL_ABI_LIST_OUT_OF_ARRAY, place.b, row, count); },
-      read);
-}
-
-/// Is the pair in the graph? Null with a diagnostic.
-Val FoldEmitter::seen(mlir::Value graph, const Pair &pair, unsigned source) {
-  if (Val known = graphs.lookup(graph))
-    return known;
-  mlir::Operation *op = graph.getDefiningOp();
-  Val value = nullptr;
-  if (auto where = mlir::dyn_cast<attn::WhereOp>(op)) {
-    value = bodies.evaluate(where.getBody().front(), pair, nullptr, real);
-  } else if (auto blocks = mlir::dyn_cast<attn::BlocksOp>(op)) {
-    llvm::SmallVector<attn::BlocksOp> lists;
-    attn::SourceOp whole = fold.sources[source].source;
-    collectLists(whole.getGraph(), lists);
-    size_t number = llvm::find(lists, blocks) - lists.begin();
-    Val mask = area(layout->sources[source].lists[number]);
-    value =
-        b.CreateICmpNE(code.load(b.getInt8Ty(), mask, pair.c), b.getInt8(0));
-  } else {
-    Val lhs = seen(op->getOperand(0), pair, source);
-    Val rhs = lhs ? seen(op->getOperands().back(), pair, source) : nullptr;
-    if (!rhs)
-      return nullptr;
-    if (mlir::isa<attn::UnionOp>(op))
-      value = b.CreateOr(lhs, rhs);
-    else if (mlir::isa<attn::IntersectOp>(op))
-      value = b.CreateAnd(lhs, rhs);
-    else if (mlir::isa<attn::DifferenceOp>(op))
-      value = b.CreateAnd(lhs, b.CreateNot(rhs));
-    else if (mlir::isa<attn::ComplementOp>(op))
-      value = b.CreateNot(lhs);
-    else
-      op->emitOpError("is not in the oracle of this release");
-  }
-  return graphs[graph] = value;
 }
 
 //===----------------------------------------------------------------------===//
@@ -446,7 +121,7 @@ Val FoldEmitter::seen(mlir::Value graph, const Pair &pair, unsigned source) {
 
 /// Sum of products with the query. The interpreter's double has one order, the
 /// lanes.
-Val FoldEmitter::dot(Val key, mlir::Type element, int64_t width) {
+Val RowEmitter::dot(Val key, mlir::Type element, int64_t width) {
   if (!isNaive || order == SumOrder::EightLanes)
     return dotInLanes(key, element, width);
   Val query = area(layout->query);
@@ -461,7 +136,7 @@ Val FoldEmitter::dot(Val key, mlir::Type element, int64_t width) {
 }
 
 /// Eight interleaved partial sums; what is left over goes to the first.
-Val FoldEmitter::dotInLanes(Val key, mlir::Type element, int64_t width) {
+Val RowEmitter::dotInLanes(Val key, mlir::Type element, int64_t width) {
   Val query = area(layout->query);
   llvm::SmallVector<llvm::AllocaInst *, 8> lanes;
   for (unsigned k = 0; k < 8; ++k)
@@ -488,7 +163,7 @@ Val FoldEmitter::dotInLanes(Val key, mlir::Type element, int64_t width) {
 }
 
 /// seen and logits of one source; m grows.
-bool FoldEmitter::emitLogits(unsigned number) {
+bool RowEmitter::emitLogits(unsigned number) {
   attn::AttendOp attend = fold.sources[number].attend;
   attn::SourceOp source = fold.sources[number].source;
   const Layout::Source &at = layout->sources[number];
@@ -549,7 +224,7 @@ bool FoldEmitter::emitLogits(unsigned number) {
 // Softmax
 //===----------------------------------------------------------------------===//
 
-void FoldEmitter::emitWeights(unsigned number, Val most) {
+void RowEmitter::emitWeights(unsigned number, Val most) {
   const Layout::Source &at = layout->sources[number];
   code.loop(places[number].lo, places[number].hi, [&](Val c) {
     Val visible = code.load(b.getInt8Ty(), area(at.seen), c);
@@ -562,7 +237,7 @@ void FoldEmitter::emitWeights(unsigned number, Val most) {
   });
 }
 
-Val FoldEmitter::rounded(Val value, mlir::Type element) {
+Val RowEmitter::rounded(Val value, mlir::Type element) {
   if (element.isBF16())
     return b.CreateCall(math.roundToBfloat(), {value});
   if (element.isF16())
@@ -570,7 +245,7 @@ Val FoldEmitter::rounded(Val value, mlir::Type element) {
   return value;
 }
 
-void FoldEmitter::emitSums(unsigned number, Val total) {
+void RowEmitter::emitSums(unsigned number, Val total) {
   const Layout::Source &at = layout->sources[number];
   attn::AttendOp attend = fold.sources[number].attend;
   attn::SourceOp source = fold.sources[number].source;
@@ -598,7 +273,7 @@ void FoldEmitter::emitSums(unsigned number, Val total) {
   });
 }
 
-llvm::Function *FoldEmitter::emit() {
+llvm::Function *RowEmitter::emit() {
   auto function = finalize->getParentOfType<mlir::func::FuncOp>();
   if (mlir::failed(bodies.addOutside(function)))
     return nullptr;
@@ -649,6 +324,5 @@ llvm::Function *oracle::emitFold(const Fold &fold, llvm::Module &module,
                                  Math &math, llvm::Function *report,
                                  const llvm::Twine &name, Arithmetic arithmetic,
                                  SumOrder order) {
-  return FoldEmitter(fold, module, math, report, name, arithmetic, order)
-      .emit();
+  return RowEmitter(fold, module, math, report, name, arithmetic, order).emit();
 }
