@@ -208,12 +208,31 @@ static ObjectBytes hostObject(ModuleOp host,
                 : ObjectBytes();
 }
 
+/// Rows of these are copied 16 bytes at a time, whether through a tensor map,
+/// which the runtime checks by itself, or not.
+static void requireRowsOf16Bytes(tile::KernelOp kernel,
+                                 KernelInterface &interface) {
+  auto require = [&](Value tensor) {
+    unsigned number = cast<BlockArgument>(tensor).getArgNumber();
+    interface.args[number].flags |= FIL_ABI_CUDA_ROWS_16;
+  };
+  auto fold = *kernel.getOps<tile::FoldOp>().begin();
+  require(fold.getQuery());
+  for (Value value : fold.getStreams()) {
+    auto stream = value.getDefiningOp<tile::StreamOp>();
+    require(stream.getKey());
+    require(stream.getValue());
+  }
+  require((*kernel.getOps<tile::StoreOp>().begin()).getOutput());
+}
+
 /// Adds to `result` what the runtime needs to know of the code, `host` of its
 /// functions there.
 static void addCudaCode(ModuleOp kernels, CudaCode code, ObjectBytes host,
                         CompiledPattern &result) {
   tile::KernelOp kernel = kernelOf(kernels);
   result.kernel.interface = interfaceOf(kernel);
+  requireRowsOf16Bytes(kernel, result.kernel.interface);
   result.kernel.variant = variantName(kernel);
   result.objects.push_back(std::move(host));
   result.kernel.cuda.push_back(std::move(code));
@@ -339,8 +358,10 @@ filigree::compilePattern(ModuleOp pattern, ArrayRef<CpuTarget> targets,
   if (failed(lowerToKernel(*lowered)))
     return failure();
   tile::KernelOp kernel = kernelOf(*lowered);
-  result.kernel.interface = interfaceOf(kernel);
-  result.kernel.variant = variantName(kernel);
+  if (cudaTargets.empty()) { // else they are there, with more flags
+    result.kernel.interface = interfaceOf(kernel);
+    result.kernel.variant = variantName(kernel);
+  }
   for (const CpuTarget &target : targets) {
     cpu::EntryPoints entries;
     OwningOpRef<ModuleOp> module =
