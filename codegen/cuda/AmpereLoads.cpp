@@ -73,21 +73,27 @@ void AmpereKernel::emitLoadQuery(Value slot) {
   };
   // Where keys and values begin is computed once a tile.
   Value batch = wordOf(walk::kBatch), kvHead = wordOf(walk::kKvHead);
-  e.ifThen(p.lt(thread, p.c(tileWords())), [&] {
-    Value word = p.mul(thread, 8);
-    Value value = p.loadShared(e.i64(), p.add(words, word));
-    for (size_t s = 0; s < streams.size(); ++s) {
-      int64_t first = layout.stream[s] / 8;
-      Value keyBase = wordOf(first + walk::kKeyBase);
-      for (auto [tensor, at] :
-           {std::pair<Value, int64_t>{streams[s].op.getKey(), walk::kKeyAt},
-            {streams[s].op.getValue(), walk::kValueAt}})
-        value = e.select(
-            p.eq(thread, p.c(int32_t(first + at))),
-            e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})), value);
-    }
-    p.storeShared(value, p.add(address(offTile), word));
-  });
+  // Patterns of many sources have more words than there are threads.
+  for (int32_t turn = 0; turn < tileWords(); turn += threads()) {
+    Value number = p.add(thread, turn);
+    e.ifThen(p.lt(number, p.c(tileWords())), [&] {
+      Value word = p.mul(number, 8);
+      Value value = p.loadShared(e.i64(), p.add(words, word));
+      for (size_t s = 0; s < streams.size(); ++s) {
+        int64_t first = layout.stream[s] / 8;
+        Value keyBase = wordOf(first + walk::kKeyBase);
+        for (auto [tensor, at] :
+             {std::pair<Value, int64_t>{streams[s].op.getKey(), walk::kKeyAt},
+              {streams[s].op.getValue(), walk::kValueAt}})
+          if (turn <= first + at && first + at < turn + threads())
+            value = e.select(
+                p.eq(number, p.c(int32_t(first + at))),
+                e.asInt(tensorAt(slots, tensor, {batch, kvHead, keyBase})),
+                value);
+      }
+      p.storeShared(value, p.add(address(offTile), word));
+    });
+  }
   Value query = fold.getQuery();
   Value row0 = e.add(wordOf(walk::kRow0), wordOf(walk::kQueryBase));
   Value from = tensorAt(slots, query, {batch, wordOf(walk::kHead), row0});
