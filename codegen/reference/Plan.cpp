@@ -364,7 +364,8 @@ private:
                         batches, keyName, source.key.shape[0]);
       source.key.strides[0] = source.value.strides[0] = 0;
     }
-    if (source.kvHeads() < 1 || heads % source.kvHeads() != 0)
+    // Without heads there is nothing to compute, and nothing to divide.
+    if (source.kvHeads() < 1 ? heads != 0 : heads % source.kvHeads() != 0)
       return sentence("expected the {0} query heads to be a multiple of the "
                       "heads of '{1}', but got {2}",
                       heads, keyName, source.kvHeads());

@@ -85,11 +85,20 @@ int filigree::benchMain() {
   request.repeat = options.repeat;
   request.pin = options.pin;
   request.check = options.check;
-  int64_t kvHeads = options.kvHeads ? options.kvHeads : options.heads;
-  bool negative =
-      llvm::any_of(request.lengths, [](int64_t length) { return length < 0; });
-  if (negative || options.heads < 1 || kvHeads < 1 || options.batch < 1)
-    return report(llvm::createStringError("expected positive extents"));
+  bool hasKvHeads = options.kvHeads.getNumOccurrences();
+  int64_t kvHeads = hasKvHeads ? options.kvHeads : options.heads;
+  for (int64_t length : request.lengths)
+    if (llvm::Error error = checkOption("n", length, 0))
+      return report(std::move(error));
+  if (options.queries.getNumOccurrences())
+    if (llvm::Error error = checkOption("nq", request.queries, 0))
+      return report(std::move(error));
+  if (llvm::Error error = checkOption("heads", options.heads, 1))
+    return report(std::move(error));
+  if (llvm::Error error = checkOption("kv-heads", kvHeads, 1))
+    return report(std::move(error));
+  if (llvm::Error error = checkOption("batch", options.batch, 1))
+    return report(std::move(error));
   request.shape.batch = options.batch;
   request.shape.heads = options.heads;
   request.shape.kvHeads = kvHeads;

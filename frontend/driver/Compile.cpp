@@ -122,6 +122,22 @@ static llvm::Expected<reference::DType> dtypeOf(llvm::StringRef word) {
                                  word + "`");
 }
 
+static llvm::Error checkHeadSize(unsigned size) {
+  if (size >= 1 && size <= 256)
+    return llvm::Error::success();
+  return llvm::createStringError(
+      "expected head sizes between 1 and 256, but got " + llvm::Twine(size));
+}
+
+/// What was asked for, once each: the same again is the same variant.
+template <typename T> static std::vector<T> distinct(const cl::list<T> &given) {
+  std::vector<T> values;
+  for (const T &value : given)
+    if (!llvm::is_contained(values, value))
+      values.push_back(value);
+  return values;
+}
+
 /// Every asked-for variant of the pattern, as attn IR.
 static llvm::Expected<std::vector<LoadedPattern>>
 loadVariants(mlir::MLIRContext &context) {
@@ -134,12 +150,13 @@ loadVariants(mlir::MLIRContext &context) {
     return settings.takeError();
   request.settings = *settings;
   request.valueDim = options().valueDim;
-  std::vector<std::string> dtypes(options().dtypes.begin(),
-                                  options().dtypes.end());
+  if (options().valueDim.getNumOccurrences())
+    if (llvm::Error error = checkHeadSize(request.valueDim))
+      return std::move(error);
+  std::vector<std::string> dtypes = distinct(options().dtypes);
   if (dtypes.empty())
     dtypes.push_back("f32");
-  std::vector<unsigned> dims(options().headDims.begin(),
-                             options().headDims.end());
+  std::vector<unsigned> dims = distinct(options().headDims);
   if (dims.empty())
     dims.push_back(64);
   std::vector<LoadedPattern> variants;
@@ -148,11 +165,8 @@ loadVariants(mlir::MLIRContext &context) {
     if (!dtype)
       return dtype.takeError();
     for (unsigned dim : dims) {
-      if (dim < 1 || dim > 256 || request.valueDim > 256)
-        return llvm::createStringError(
-            "expected head sizes between 1 and 256, but got " +
-            llvm::Twine(dim < 1 || dim > 256 ? int64_t(dim)
-                                             : request.valueDim));
+      if (llvm::Error error = checkHeadSize(dim))
+        return std::move(error);
       request.dtype = *dtype;
       request.headDim = dim;
       auto loaded = loadPattern(request, context);
@@ -297,9 +311,12 @@ static llvm::Error run() {
     return llvm::createStringError("expected an output name that does not end "
                                    "in .h, but got `" +
                                    output + "`");
-  if (llvm::Error error = writeBytes(output, linkObject(objects), 0644))
-    return error;
-  return writeText(header, headerText(symbol));
+  auto object = linkObject(objects);
+  if (!object)
+    return object.takeError();
+  std::string declarations = headerText(symbol);
+  return writeOutputFiles({{output, {object->data(), object->size()}},
+                           {header.str().str(), declarations}});
 }
 
 int filigree::compileMain() { return report(run()); }

@@ -31,6 +31,17 @@ int benchMain();
 /// Prints "filigree: error: <sentence>" and returns 1; returns 0 for success.
 int report(llvm::Error error);
 
+/// The exit status once standard output is written: `status`, or 1 with an
+/// error where not all of it could be.
+int finish(int status);
+
+/// The greatest extent of a run, as the runtime checks it.
+constexpr int64_t kLongest = (int64_t(1) << 31) - 1;
+
+/// An error that names the option unless `value` is in [least, most].
+llvm::Error checkOption(llvm::StringRef option, int64_t value, int64_t least,
+                        int64_t most = kLongest);
+
 } // namespace filigree
 
 #endif // FILIGREE_FRONTEND_DRIVER_DRIVER_H

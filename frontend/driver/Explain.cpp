@@ -204,8 +204,11 @@ static llvm::Expected<Request> parseRequest() {
   if (!settings)
     return settings.takeError();
   request.pattern.settings = std::move(*settings);
-  if (options.headDim < 1 || options.headDim > 256 || options.valueDim > 256)
-    return llvm::createStringError("expected head sizes between 1 and 256");
+  if (llvm::Error error = checkOption("head-dim", options.headDim, 1, 256))
+    return std::move(error);
+  if (options.valueDim.getNumOccurrences())
+    if (llvm::Error error = checkOption("value-dim", options.valueDim, 1, 256))
+      return std::move(error);
   request.pattern.headDim = options.headDim;
   request.pattern.valueDim = options.valueDim;
   request.targetName = options.target;
@@ -235,15 +238,24 @@ static llvm::Expected<Request> parseRequest() {
     return llvm::createStringError(
         "expected no --measure, --ghz or --gb-per-s with a CUDA target: its "
         "rates are those of its chip");
-  int64_t kvHeads = options.kvHeads ? options.kvHeads : options.heads;
-  int64_t queries = options.queries < 0 ? options.keys : options.queries;
-  constexpr int64_t longest = int64_t(1) << 31;
-  if (options.keys < 0 || options.keys >= longest || queries >= longest)
-    return llvm::createStringError("expected lengths from 0 to 2^31 - 1");
-  if (options.heads < 1 || options.heads > 1 << 16 || kvHeads < 1 ||
-      options.heads % kvHeads || options.batch < 1)
-    return llvm::createStringError("expected query heads in groups, one a key "
-                                   "head, and at least one batch entry");
+  bool hasQueries = options.queries.getNumOccurrences();
+  bool hasKvHeads = options.kvHeads.getNumOccurrences();
+  int64_t kvHeads = hasKvHeads ? options.kvHeads : options.heads;
+  int64_t queries = hasQueries ? options.queries : options.keys;
+  if (llvm::Error error = checkOption("n", options.keys, 0))
+    return std::move(error);
+  if (llvm::Error error = checkOption("nq", queries, 0))
+    return std::move(error);
+  if (llvm::Error error = checkOption("heads", options.heads, 1, 1 << 16))
+    return std::move(error);
+  if (llvm::Error error = checkOption("kv-heads", kvHeads, 1, 1 << 16))
+    return std::move(error);
+  if (llvm::Error error = checkOption("batch", options.batch, 1))
+    return std::move(error);
+  if (options.heads % kvHeads)
+    return llvm::createStringError(
+        "expected --heads to be a multiple of --kv-heads, but got " +
+        llvm::Twine(options.heads) + " and " + llvm::Twine(kvHeads));
   if (!(options.gigahertz > 0) || !(options.gigabytes > 0))
     return llvm::createStringError("expected positive rates of a core");
   request.shape = {

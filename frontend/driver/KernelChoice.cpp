@@ -37,7 +37,7 @@ filigree::listKernels(fil_library *library, StringRef name, StringRef variant) {
   }
   if (kernels.empty())
     return sentence("expected a kernel '{0}{1}{2}', but the artifact has {3}",
-                    name, variant.empty() ? "" : " ", variant,
+                    name, name.empty() || variant.empty() ? "" : " ", variant,
                     known.empty() ? "none" : known);
   return kernels;
 }

@@ -30,6 +30,11 @@ filigree::parseSettings(llvm::ArrayRef<std::string> texts) {
     if (name.empty() || value.empty())
       return llvm::createStringError("expected name=value, but got '" + text +
                                      "'");
+    if (llvm::any_of(settings, [&, name = name](const Setting &known) {
+          return known.first == name;
+        }))
+      return llvm::createStringError("expected --set " + name +
+                                     " once, but got it twice");
     settings.push_back({name.str(), value.str()});
   }
   return settings;
@@ -56,8 +61,7 @@ static Type elementType(reference::DType dtype, MLIRContext *context) {
 }
 
 /// The parameters that runs of the function take.
-static llvm::SmallVector<std::string>
-runTimeParameters(func::FuncOp function) {
+static llvm::SmallVector<std::string> runTimeParameters(func::FuncOp function) {
   llvm::SmallVector<std::string> names;
   for (BlockArgument argument : function.getArguments())
     if (!isa<ShapedType>(argument.getType()))

@@ -5,7 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/driver/OutputFile.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include <optional>
 
 using namespace filigree;
 
@@ -21,9 +23,13 @@ static std::error_code takeError(llvm::raw_fd_ostream &os) {
   return code;
 }
 
-llvm::Error filigree::writeOutputFile(
-    llvm::StringRef path,
-    llvm::function_ref<llvm::Error(llvm::raw_ostream &)> write, unsigned mode) {
+using llvm::sys::fs::TempFile;
+using Writer = llvm::function_ref<llvm::Error(llvm::raw_ostream &)>;
+
+/// The written file under its temporary name; none of what is not a regular
+/// file, which is then written.
+static llvm::Expected<std::optional<TempFile>>
+stage(llvm::StringRef path, Writer write, unsigned mode) {
   llvm::sys::fs::file_status status;
   if (!llvm::sys::fs::status(path, status) &&
       !llvm::sys::fs::is_regular_file(status)) {
@@ -36,12 +42,14 @@ llvm::Error filigree::writeOutputFile(
     llvm::Error error = write(os);
     code = takeError(os);
     if (error)
-      return error;
-    return code ? cannot(path, code.message()) : llvm::Error::success();
+      return std::move(error);
+    if (code)
+      return cannot(path, code.message());
+    return std::nullopt;
   }
 
   // The temporary name is readable by others only as far as `mode` says.
-  auto file = llvm::sys::fs::TempFile::create(path + ".tmp-%%%%%%%%", mode);
+  auto file = TempFile::create(path + ".tmp-%%%%%%%%", mode);
   if (!file)
     return cannot(path, llvm::toString(file.takeError()));
   llvm::Error error = llvm::Error::success();
@@ -56,9 +64,48 @@ llvm::Error filigree::writeOutputFile(
   }
   if (error) {
     llvm::consumeError(file->discard());
-    return error;
+    return std::move(error);
   }
-  if (llvm::Error failure = file->keep(path))
-    return cannot(path, llvm::toString(std::move(failure)));
+  return std::move(*file);
+}
+
+static llvm::Error keep(std::optional<TempFile> &file, llvm::StringRef path) {
+  if (file)
+    if (llvm::Error failure = file->keep(path))
+      return cannot(path, llvm::toString(std::move(failure)));
   return llvm::Error::success();
+}
+
+llvm::Error filigree::writeOutputFile(llvm::StringRef path, Writer write,
+                                      unsigned mode) {
+  auto file = stage(path, write, mode);
+  if (!file)
+    return file.takeError();
+  return keep(*file, path);
+}
+
+llvm::Error filigree::writeOutputFiles(llvm::ArrayRef<OutputText> files) {
+  llvm::SmallVector<std::optional<TempFile>> staged;
+  llvm::Error error = llvm::Error::success();
+  for (const OutputText &output : files) {
+    auto file = stage(
+        output.path,
+        [&](llvm::raw_ostream &os) {
+          os << output.text;
+          return llvm::Error::success();
+        },
+        output.mode);
+    if (!file) {
+      error = file.takeError();
+      break;
+    }
+    staged.push_back(std::move(*file));
+  }
+  for (auto [file, output] : llvm::zip(staged, files)) {
+    if (!error)
+      error = keep(file, output.path);
+    else if (file)
+      llvm::consumeError(file->discard());
+  }
+  return error;
 }

@@ -5,7 +5,8 @@
 //
 // Written under another name in the same folder and renamed at the end; removed
 // on any failure, also when a signal ends the program. What is not a regular
-// file (/dev/stdout) is written in place.
+// file (/dev/stdout) is written in place. Of several files, none is renamed
+// before all are written.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_FRONTEND_DRIVER_OUTPUTFILE_H
@@ -22,6 +23,15 @@ llvm::Error
 writeOutputFile(llvm::StringRef path,
                 llvm::function_ref<llvm::Error(llvm::raw_ostream &)> write,
                 unsigned mode = 0644);
+
+struct OutputText {
+  std::string path;
+  llvm::StringRef text;
+  unsigned mode = 0644;
+};
+
+/// Files that belong together.
+llvm::Error writeOutputFiles(llvm::ArrayRef<OutputText> files);
 
 } // namespace filigree
 

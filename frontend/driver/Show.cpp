@@ -132,10 +132,6 @@ llvm::Error filigree::showPattern(const ShowRequest &request,
     return llvm::createStringError("expected an output named .svg, .html or "
                                    ".png, but got '" +
                                    path + "'");
-  if (request.keys < 0 || request.queries < -1 || request.tile < 0 ||
-      request.batch < 0 || request.head < 0)
-    return llvm::createStringError("expected sizes that are not negative");
-
   mlir::MLIRContext context;
   auto loaded = loadPattern(request.pattern, context);
   if (!loaded)
@@ -262,5 +258,18 @@ int filigree::showMain() {
   request.tile = options.tile;
   request.inputs.assign(options.inputs.begin(), options.inputs.end());
   request.output = options.output;
+  // A picture looks at whole rows of keys.
+  constexpr int64_t longest = int64_t(1) << 24;
+  if (llvm::Error error = checkOption("n", request.keys, 0, longest))
+    return report(std::move(error));
+  if (options.queries.getNumOccurrences())
+    if (llvm::Error error = checkOption("nq", request.queries, 0, longest))
+      return report(std::move(error));
+  if (llvm::Error error = checkOption("tile", request.tile, 0))
+    return report(std::move(error));
+  if (llvm::Error error = checkOption("batch", request.batch, 0, kLongest - 1))
+    return report(std::move(error));
+  if (llvm::Error error = checkOption("head", request.head, 0, kLongest - 1))
+    return report(std::move(error));
   return report(showPattern(request, llvm::outs()));
 }

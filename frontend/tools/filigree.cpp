@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
                                     "compiler for sparse attention\n");
   for (const auto &entry : commands)
     if (entry.command)
-      return entry.run();
+      return finish(entry.run());
   return report(llvm::createStringError(
       "expected a command: compile, run, show, explain or bench"));
 }
