@@ -3,6 +3,7 @@
 A Run is prepared once (arguments, workspace) and then called; what is timed is fil_run alone.
 """
 import ctypes as c
+import functools
 import os
 import time
 
@@ -83,8 +84,10 @@ def view(array):
     return DLTensor(data, 1, 0, len(shape), code, bits, 1, ints(*shape), strides and ints(*strides), 0)
 
 
+@functools.cache
 def cpu_order():
-    """Usable cpus, one of every core before the second ones."""
+    """Cpus that were usable at the first call, one of every core before the second ones. Asked again, a thread that
+    a pool has bound since would name its own cpu alone, and the next pool's threads would share that."""
     def rank(cpu):
         try:
             with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") as file:
