@@ -105,7 +105,8 @@ Split PairBody::lookup(attn::LookupOp op, const PairPlace &place, Block &body) {
   auto table = cast<BlockArgument>(op.getTable());
   unsigned first = body.getNumArguments() - 4;
   const Split *storage[] = {&place.b, &place.h, &place.row, &place.col};
-  // No element is 2^31 or more after the first, so parts have 32 bits.
+  // Only keys have a part, below 256, and the runtime keeps their stride below
+  // 2^23: 32 bits are enough for a product.
   Value offset = e.c(0), part;
   for (auto [axis, value] : llvm::enumerate(op.getIndices())) {
     const Split &index =

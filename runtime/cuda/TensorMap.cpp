@@ -87,6 +87,19 @@ static fil_status checkOffsets(const Layout &tensor, fil_error *err) {
               tensor.arg.name, last);
 }
 
+/// Of tables and biases, whose rows may have any stride but for this: places
+/// in a chunk of keys have 32 bits.
+static fil_status checkLastStride(const Layout &tensor, fil_error *err) {
+  constexpr int64_t limit = 1 << 23;
+  uint32_t last = tensor.arg.rank - 1;
+  if (tensor.extent[last] <= 1 || tensor.stride[last] < limit)
+    return FIL_OK;
+  return fail(err, FIL_BAD_ARGUMENT,
+              "expected stride %u of `%s` below 2^23 elements on cuda, but got "
+              "%" PRId64,
+              tensor.number(last), tensor.arg.name, tensor.stride[last]);
+}
+
 fil_status checkLayouts(const fil_abi_kernel &kernel,
                         const BoundArguments &bound, fil_error *err) {
   for (uint32_t i = 0; i < kernel.arg_count; ++i) {
@@ -100,6 +113,9 @@ fil_status checkLayouts(const fil_abi_kernel &kernel,
         return status;
     if (tensor.arg.flags & FIL_ABI_CUDA_OFFSETS_32)
       if (fil_status status = checkOffsets(tensor, err))
+        return status;
+    if (tensor.arg.flags & FIL_ABI_MAY_BROADCAST)
+      if (fil_status status = checkLastStride(tensor, err))
         return status;
   }
   return FIL_OK;

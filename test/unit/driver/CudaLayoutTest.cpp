@@ -5,7 +5,7 @@
 //
 // Queries, keys, values and output are copied 16 bytes at a time on every chip;
 // the runtime refuses rows elsewhere if the artifact says so
-// (test/unit/runtime/CudaRunTest.cpp).
+// (test/unit/runtime/CudaTensorMapTest.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/Compiler.h"

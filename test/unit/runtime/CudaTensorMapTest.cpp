@@ -208,4 +208,14 @@ TEST_F(CudaTensorMap, layoutsThatFlagsRefuse) {
   EXPECT_OK(go(args, &err));
 }
 
+TEST_F(CudaTensorMap, lastStridesOfTables) {
+  DeviceTensor x(world, {1, 2, 5, 8}), o(world, {1, 2, 5, 8});
+  x.setStrides({80, 40, 8, int64_t(1) << 23});
+  if (x.address() < o.address()) // or the two would be said to overlap
+    std::swap(o.dl.data, x.dl.data);
+  EXPECT_FAILS(go(argsOf(x.dl, o.dl), &err), FIL_BAD_ARGUMENT,
+               "expected stride 3 of `x` below 2^23 elements on cuda, but got "
+               "8388608");
+}
+
 } // namespace
