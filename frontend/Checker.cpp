@@ -104,6 +104,13 @@ void Checker::run() {
 }
 
 void Checker::declare(Decl &decl) {
+  // A run finds its arguments by name, and two are the function's results.
+  bool isArgument =
+      decl.kind == DeclKind::Input || decl.kind == DeclKind::RunTime;
+  if (isArgument && (decl.name == "o" || decl.name == "lse"))
+    reporter.error(decl.nameRange, "expected another name for an argument, but "
+                                   "got `" +
+                                       decl.name + "`, which an output has");
   auto [at, isNew] = names.try_emplace(decl.name, &decl);
   if (isNew)
     return;

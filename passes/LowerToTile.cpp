@@ -15,7 +15,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
+#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace filigree {
 #define GEN_PASS_DEF_LOWERTOTILE
@@ -301,22 +303,46 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
   };
   table.setDims(attend.getQuery(),
                 {batch, "Hq", "Nq", sizeOf(attend.getQuery())});
+  // Keys and values of one source are as long, and so are all that sources
+  // share; where the query is among them, its extents are theirs.
+  llvm::EquivalenceClasses<unsigned> asLong;
+  auto numberOf = [](Value tensor) {
+    return cast<BlockArgument>(tensor).getArgNumber();
+  };
+  unsigned query = numberOf(attend.getQuery());
+  asLong.insert(query);
+  bool attendsItself = false;
+  for (Value value : attend.getSources()) {
+    auto source = value.getDefiningOp<attn::SourceOp>();
+    unsigned key = numberOf(source.getKey());
+    unsigned held = numberOf(source.getValue());
+    asLong.unionSets(key, held);
+    attendsItself |= key == query || held == query;
+  }
+  if (attendsItself && paged)
+    return attend.emitOpError("expected keys and values other than the query "
+                              "with `paged`");
+  std::string heads = attendsItself ? "Hq" : "Hkv";
+  llvm::DenseMap<unsigned, std::string> lengths; // by leader of those as long
+  if (attendsItself)
+    lengths[asLong.getLeaderValue(query)] = "Nq";
   SmallVector<std::string> keyExtents;
   for (Value value : attend.getSources()) {
     auto source = value.getDefiningOp<attn::SourceOp>();
     // Named are the keys of a tensor, or its pages.
-    unsigned axis = paged ? 0 : 2;
     std::string extent = paged ? "pages" : "Nk";
-    if (table.has(source.getKey()))
-      extent = table.dims(source.getKey())[axis];
-    else if (!keyExtents.empty())
+    if (!keyExtents.empty())
       extent += std::to_string(keyExtents.size() + 1);
+    extent = lengths
+                 .try_emplace(asLong.getLeaderValue(numberOf(source.getKey())),
+                              extent)
+                 .first->second;
     keyExtents.push_back(paged ? "" : extent); // what biases are indexed by
     std::string slots =
         paged ? std::to_string(int64_t(*attend.getPage())) : extent;
     for (Value tensor : {source.getKey(), source.getValue()})
       table.setDims(tensor,
-                    {paged ? extent : batch, "Hkv", slots, sizeOf(tensor)});
+                    {paged ? extent : batch, heads, slots, sizeOf(tensor)});
   }
   if (packed)
     table.setDims(attend.getCuQuery(), {"docs+1"});
@@ -342,6 +368,14 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
     if (auto name =
             func.getResultAttrOfType<StringAttr>(index, attn::kNameAttr))
       output.first = name.str();
+  // A run finds its arguments by name.
+  llvm::StringSet<> names;
+  for (BlockArgument argument : func.getArguments())
+    names.insert(table.nameOf(argument));
+  for (const auto &output : outputs)
+    if (!names.insert(output.first).second)
+      return func.emitError("expected another name for an argument, but got `")
+             << output.first << "`, which an output has";
 
   auto kernel = tile::KernelOp::create(
       builder, loc, func.getName(), builder.getArrayAttr({}),
@@ -371,6 +405,9 @@ LogicalResult LowerToTile::lower(func::FuncOp func) {
     if (packed && !lists.empty())
       return source.emitOpError("expected no block lists with `")
              << (paged ? "paged" : "documents") << "`: not in this release";
+    if (attendsItself && !lists.empty())
+      return source.emitOpError("expected keys and values other than the query "
+                                "with block lists");
     SmallVector<Value> starts, counts, cols;
     SmallVector<int64_t> shapes;
     for (auto [number, list] : llvm::enumerate(lists)) {

@@ -7,6 +7,7 @@
 #include "codegen/reference/OracleInterface.h"
 #include "codegen/reference/EmitOracle.h"
 #include "codegen/reference/OracleBody.h"
+#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace filigree;
@@ -172,25 +173,42 @@ Reader::nameGraph(mlir::Value graph, const std::string &suffix,
 }
 
 llvm::LogicalResult Reader::nameExtents() {
+  // Tensors that sources share make their keys as many; a query among them has
+  // the heads and the length of keys.
+  llvm::EquivalenceClasses<mlir::Value> asLong;
+  std::string heads = "Hkv";
+  for (SourceOfFold each : fold.sources) {
+    asLong.unionSets(each.source.getKey(), each.source.getValue());
+    for (SourceOfFold other : fold.sources)
+      if (llvm::is_contained({each.source.getKey(), each.source.getValue()},
+                             other.attend.getQuery()))
+        heads = "Hq";
+  }
+  llvm::DenseMap<mlir::Value, std::string> lengths;
+  if (heads == "Hq")
+    for (SourceOfFold each : fold.sources)
+      lengths[asLong.getOrInsertLeaderValue(each.attend.getQuery())] = "Nq";
   unsigned sources = 0;
-  for (const SourceOfFold &each : fold.sources) {
+  for (SourceOfFold each : fold.sources) {
     attn::AttendOp attend = each.attend;
     attn::SourceOp source = each.source;
     bool paged = bool(attend.getPageTable());
+    if (paged && heads == "Hq")
+      return attend.emitOpError("expected keys and values other than the query "
+                                "with `paged`");
     std::string extent = paged ? "pages" : "Nk";
-    BlockArgument key = argumentOf(source.getKey());
-    if (key && dimsOf.contains(key))
-      extent = dimsOf[key][paged ? 0 : 2];
-    else if (sources > 0)
+    if (sources > 0)
       extent += std::to_string(sources + 1);
+    extent = lengths.try_emplace(asLong.getLeaderValue(source.getKey()), extent)
+                 .first->second;
     auto width = [](mlir::Value tensor) {
       return std::to_string(widthOf(tensor));
     };
     auto stored = [&](mlir::Value tensor) -> Dims {
       if (paged)
-        return {extent, "Hkv", std::to_string(int64_t(*attend.getPage())),
+        return {extent, heads, std::to_string(int64_t(*attend.getPage())),
                 width(tensor)};
-      return {batch, "Hkv", extent, width(tensor)};
+      return {batch, heads, extent, width(tensor)};
     };
     std::pair<mlir::Value, Dims> named[] = {
         {attend.getQuery(), {batch, "Hq", "Nq", width(attend.getQuery())}},
@@ -207,8 +225,12 @@ llvm::LogicalResult Reader::nameExtents() {
         return llvm::failure();
     llvm::SetVector<mlir::Operation *> lists;
     if (mlir::failed(nameGraph(source.getGraph(),
-                               std::to_string(sources++) + "_", lists)) ||
-        mlir::failed(nameLookups(source.getEdge(), paged ? "" : extent)))
+                               std::to_string(sources++) + "_", lists)))
+      return llvm::failure();
+    if (heads == "Hq" && !lists.empty())
+      return source.emitOpError("expected keys and values other than the query "
+                                "with block lists");
+    if (mlir::failed(nameLookups(source.getEdge(), paged ? "" : extent)))
       return llvm::failure();
   }
   return llvm::success();

@@ -86,6 +86,8 @@ def tables(pattern, rng, batch, heads, kv_heads, queries, keys, dim, value_dim):
         return {"cu_q": within(queries).astype(np.int32), "cu_k": within(keys).astype(np.int32)}
     if pattern == "far_division":
         return {"far": rng.integers(-2**31, 2**31, heads).astype(np.int32)}
+    if pattern == "shared_values":
+        return {"kfar": normal(batch, kv_heads, keys, dim)}
     if pattern == "offsets":
         return {"first": rng.integers(-5, keys + 5, batch).astype(np.int32)}
     if pattern.endswith("bias"):
@@ -125,6 +127,8 @@ def inputs(case, pattern, shape, dim, value_dim, page=16):
             for name, h, n, d in (("q", heads, queries, dim), ("k", kv_heads, keys, dim),
                                   ("v", kv_heads, keys, value_dim))}
     made.update(tables(pattern, rng, *shape, dim, value_dim))
+    if pattern == "itself":
+        return {"q": made["q"]}
     if pattern.startswith("paged"):
         made.update(paged(rng, kv_heads, queries, keys, dim, value_dim, page))
     return made

@@ -80,3 +80,44 @@ func.func @one_table_two_ways(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32>
   %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
   return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
 }
+
+// -----
+
+// expected-error@+1 {{expected another name for an argument, but got `o`, which an output has}}
+func.func @named_as_output(%q: tensor<?x?x?x64xf32>, %k: tensor<?x?x?x64xf32> {attn.name = "o"}) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %c = arith.cmpi sle, %j, %i : i64
+    attn.yield %c : i1
+  }
+  %s = attn.source %k, %k over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+func.func @lists_of_itself(%q: tensor<?x?x?x64xf32>, %st: tensor<?x?x?xi32>, %n: tensor<?x?x?xi32>, %c: tensor<?xi32>) -> (tensor<?x?x?x64xf32>, tensor<?x?x?xf32>) {
+  %g = attn.blocks %st, %n, %c [64, 64] : tensor<?x?x?xi32>, tensor<?x?x?xi32>, tensor<?xi32>
+  // expected-error@+1 {{'attn.source' op expected keys and values other than the query with block lists}}
+  %s = attn.source %q, %q over %g : tensor<?x?x?x64xf32>, tensor<?x?x?x64xf32>
+  %p = attn.attend %q, %s : tensor<?x?x?x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+  return %o, %lse : tensor<?x?x?x64xf32>, tensor<?x?x?xf32>
+}
+
+// -----
+
+func.func @pages_of_itself(%q: tensor<?x?x4x64xf32>, %cu: tensor<?xi32>, %pages: tensor<?x?xi32>, %n: tensor<?xi32>) -> (tensor<?x?x4x64xf32>, tensor<?x?x4xf32>) {
+  %g = attn.where {
+  ^bb0(%b: i64, %h: i64, %i: i64, %j: i64):
+    %c = arith.cmpi sle, %j, %i : i64
+    attn.yield %c : i1
+  }
+  %s = attn.source %q, %q over %g : tensor<?x?x4x64xf32>, tensor<?x?x4x64xf32>
+  // expected-error@+1 {{'attn.attend' op expected keys and values other than the query with `paged`}}
+  %p = attn.attend %q, %s paged(%cu, %pages, %n page 4 : tensor<?xi32>, tensor<?x?xi32>, tensor<?xi32>) : tensor<?x?x4x64xf32> -> !attn.partial<64>
+  %o, %lse = attn.finalize %p : !attn.partial<64> -> tensor<?x?x4x64xf32>, tensor<?x?x4xf32>
+  return %o, %lse : tensor<?x?x4x64xf32>, tensor<?x?x4xf32>
+}

@@ -123,6 +123,12 @@ TEST(Error, names) {
                "2:5: error: expected a new name, but `q` already has a "
                "meaning\n1:11: note: it is declared here\n"
                "3:30: error: expected a graph, but got a tensor\n");
+  expectReport("pattern p(q, o, v; lse: int) { return attend(q, o, v, over: "
+               "where (i, j) { j < lse }) }",
+               "1:14: error: expected another name for an argument, but got "
+               "`o`, which an output has\n"
+               "1:20: error: expected another name for an argument, but got "
+               "`lse`, which an output has\n");
   expectReport("pattern p(q, k, v) { return attend(q, k, v, over: all) }\n"
                "pattern p(q, k, v) { return attend(q, k, v, over: all) }",
                "2:9: error: expected a new name, but pattern `p` is already "
