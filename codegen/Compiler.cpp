@@ -82,21 +82,12 @@ OwningOpRef<ModuleOp> filigree::lowerForCpu(ModuleOp kernels,
   return module;
 }
 
-static SmallVector<std::string> namesOf(const cpu::EntryPoints &entries) {
-  SmallVector<std::string> names = {entries.scratchBytes, entries.sharedBytes};
-  for (const cpu::EntryPoints::Phase &phase : entries.phases)
-    for (const std::string &name : {phase.units, phase.cost, phase.run})
-      if (!name.empty())
-        names.push_back(name);
-  return names;
-}
-
 std::string filigree::emitText(ModuleOp llvmModule, const CpuTarget &target,
                                const cpu::EntryPoints &entries) {
   llvm::LLVMContext context;
   auto machine = cpu::targetMachineFor(target);
   auto module =
-      cpu::translate(llvmModule, target, namesOf(entries), *machine, context);
+      cpu::translate(llvmModule, target, entries.names(), *machine, context);
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (module)
@@ -371,7 +362,7 @@ filigree::compilePattern(ModuleOp pattern, ArrayRef<CpuTarget> targets,
     llvm::LLVMContext context;
     auto machine = cpu::targetMachineFor(target);
     auto translated =
-        cpu::translate(*module, target, namesOf(entries), *machine, context);
+        cpu::translate(*module, target, entries.names(), *machine, context);
     if (!translated)
       return failure();
     result.objects.push_back(cpu::emitObject(*translated, *machine));

@@ -37,24 +37,34 @@ PairPlace KernelEmitter::placeOf(size_t s, Value scratch, Value panel,
   return place;
 }
 
+std::string KernelEmitter::suffixOf(size_t s, int caseIndex) {
+  return std::to_string(s) + "_" +
+         (caseIndex >= 0 ? std::to_string(caseIndex) : "full");
+}
+
+Value KernelEmitter::emitLogit(size_t s, Value scratch, const PairPlace &place,
+                               Value product) {
+  float scale = streams[s].op.getScale().convertToDouble();
+  Value logit = e.fmul(product, e.splat(scale));
+  if (!streams[s].edge)
+    return logit;
+  BodyEmitter bodies(e, interface, slotsOf(scratch));
+  logit = bodies.evaluate(streams[s].edge.getBody().front(), place, logit);
+  return isa<VectorType>(logit.getType()) ? logit : e.splat(logit);
+}
+
 void KernelEmitter::emitEdge(size_t s, int caseIndex, Value scratch,
                              Value panel, Value key, Value n) {
-  float scale = streams[s].op.getScale().convertToDouble();
   int64_t rowBytes = 4 * panelRows;
   e.loop(e.c(0), n, 1, [&](Value j) {
     Value row = e.at(e.at(scratch, layout.scores), e.mul(j, rowBytes));
     for (int64_t v = 0; v < kPanelVectors; ++v) {
       Value at = e.at(row, 4 * v * e.lanes());
-      Value logit = e.fmul(e.loadVec(at), e.splat(scale));
-      if (streams[s].edge) {
-        BodyEmitter bodies(e, interface, slotsOf(scratch));
-        Value position = positionOf(s, caseIndex, scratch, e.add(key, j));
-        logit = bodies.evaluate(streams[s].edge.getBody().front(),
-                                placeOf(s, scratch, panel, v, position), logit);
-        if (!isa<VectorType>(logit.getType()))
-          logit = e.splat(logit);
-      }
-      e.store(logit, at, 4);
+      PairPlace place;
+      if (streams[s].edge)
+        place = placeOf(s, scratch, panel, v,
+                        positionOf(s, caseIndex, scratch, e.add(key, j)));
+      e.store(emitLogit(s, scratch, place, e.loadVec(at)), at, 4);
     }
   });
 }
@@ -105,6 +115,20 @@ Value KernelEmitter::nextKeyAt(size_t s, Value scratch, Value key,
   return keyAt(s, scratch, key, values);
 }
 
+void KernelEmitter::forPages(
+    Value key, Value n, llvm::function_ref<void(Value, Value, Value)> body) {
+  Value slots = e.c(pageSlots());
+  e.whileLoop(
+      {e.c(0)}, [&](ValueRange done) { return e.lt(done[0], n); },
+      [&](ValueRange done) -> SmallVector<Value> {
+        Value from = e.add(key, done[0]);
+        Value rest = e.sub(slots, e.urem(from, slots));
+        Value count = e.min(rest, e.sub(n, done[0]));
+        body(done[0], from, count);
+        return {e.add(done[0], count)};
+      });
+}
+
 /// K or V rows of keys whose pages exist: in place if they are dense f32 of one
 /// page, else widened copies.
 Value KernelEmitter::copyPages(size_t s, Value scratch, Value key, Value n,
@@ -115,16 +139,10 @@ Value KernelEmitter::copyPages(size_t s, Value scratch, Value key, Value n,
   Value copy = e.at(scratch, values ? layout.values : layout.keys);
   Value slots = e.c(pageSlots());
   auto copyAll = [&] {
-    e.whileLoop(
-        {e.c(0)}, [&](ValueRange done) { return e.lt(done[0], n); },
-        [&](ValueRange done) -> SmallVector<Value> {
-          Value from = e.add(key, done[0]);
-          Value rest = e.sub(slots, e.urem(from, slots));
-          Value count = e.min(rest, e.sub(n, done[0]));
-          e.call(widen, {keyAt(s, scratch, from, values), stride, count,
-                         e.at(copy, e.mul(done[0], 4 * dim))});
-          return {e.add(done[0], count)};
-        });
+    forPages(key, n, [&](Value done, Value from, Value count) {
+      e.call(widen, {keyAt(s, scratch, from, values), stride, count,
+                     e.at(copy, e.mul(done, 4 * dim))});
+    });
   };
   if (!keyType.isF32()) {
     copyAll();
@@ -139,20 +157,17 @@ Value KernelEmitter::copyPages(size_t s, Value scratch, Value key, Value n,
 std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
                                                    Value scratch, Value key,
                                                    Value n) {
-  if (streams[s].op.getGather()) {
-    auto rowsOf = [&](bool values) {
+  auto rowsOf = [&](bool values) -> Value {
+    if (streams[s].op.getGather())
       return gatherRows(s, caseIndex, scratch, n, /*stored=*/false, values)
           .first;
-    };
-    return {rowsOf(/*values=*/false), rowsOf(/*values=*/true)};
-  }
-  auto rowsOf = [&](int64_t at, int64_t strideWord, int64_t dim, int64_t buffer,
-                    func::FuncOp widen) -> Value {
-    Value stride = stream(scratch, s, strideWord);
     if (isPaged())
-      return copyPages(s, scratch, key, n, at == kValueAt);
-    Value from = keyAt(s, scratch, key, at == kValueAt);
-    Value copy = e.at(scratch, buffer);
+      return copyPages(s, scratch, key, n, values);
+    int64_t dim = values ? shape.valueDim : shape.keyDim;
+    func::FuncOp widen = values ? widenValues : widenKeys;
+    Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
+    Value from = keyAt(s, scratch, key, values);
+    Value copy = e.at(scratch, values ? layout.values : layout.keys);
     if (!keyType.isF32()) {
       e.call(widen, {from, stride, n, copy});
       return copy;
@@ -161,10 +176,8 @@ std::pair<Value, Value> KernelEmitter::emitKeyRows(size_t s, int caseIndex,
     e.ifThen(e.bnot(dense), [&] { e.call(widen, {from, stride, n, copy}); });
     return e.select(dense, from, copy);
   };
-  Value k = rowsOf(kKeyAt, kKeyStride, shape.keyDim, layout.keys, widenKeys);
-  Value v = rowsOf(kValueAt, kValueStride, shape.valueDim, layout.values,
-                   widenValues);
-  return {k, v};
+  Value k = rowsOf(/*values=*/false);
+  return {k, rowsOf(/*values=*/true)};
 }
 
 void KernelEmitter::foldKeys(size_t s, int caseIndex, Value scratch, Value key,
@@ -189,13 +202,10 @@ Value KernelEmitter::chunkWidth(size_t s, Value scratch, int64_t step) {
 
 func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
   bool masked = caseIndex >= 0;
-  std::string name =
-      named("chunk_" + Twine(s) + "_" +
-            (masked ? Twine(caseIndex).str() : std::string("full")));
   func::FuncOp mask = masked ? emitMask(s, caseIndex) : func::FuncOp();
   return arithmetic(
-      e, name, {e.ptr(), e.i64(), e.i64()}, {},
-      [&](ArrayRef<Value> args) -> SmallVector<Value> {
+      e, named("chunk_" + suffixOf(s, caseIndex)), {e.ptr(), e.i64(), e.i64()},
+      {}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
         auto rows = emitKeyRows(s, caseIndex, scratch, key, n);
         Value k = rows.first, v = rows.second;
@@ -243,7 +253,7 @@ func::FuncOp KernelEmitter::emitChunk(size_t s, int caseIndex) {
               });
             };
             if (needsMask)
-              applyMask(-std::numeric_limits<float>::infinity());
+              applyMask(kNoScore);
             e.call(softmax, {s0, n, e.at(e.at(scratch, layout.top), width),
                              e.at(e.at(scratch, layout.sum), width), alpha});
             SmallVector<Value> operands = {

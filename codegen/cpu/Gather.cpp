@@ -167,9 +167,7 @@ void KernelEmitter::emitCollect(size_t s) {
       stream.flush.push_back({});
       continue;
     }
-    std::string suffix =
-        (Twine(s) + "_" + (masked ? Twine(k).str() : std::string("full")))
-            .str();
+    std::string suffix = suffixOf(s, k);
     int64_t area = layout.gathered[s][1 + k];
     auto widthOf = [&](Value scratch) -> Value {
       return chunkWidth(

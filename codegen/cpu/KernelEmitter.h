@@ -59,9 +59,17 @@ protected:
   /// be beyond the last, to ask for it.
   Value keyAt(size_t s, Value scratch, Value key, bool values);
   Value nextKeyAt(size_t s, Value scratch, Value key, bool values);
+  /// Calls body(done, from, count) for the keys [from, from + count) of each
+  /// page that [key, key + n) has a share in, `done` keys behind `key`.
+  void forPages(Value key, Value n,
+                llvm::function_ref<void(Value, Value, Value)> body);
   Value copyPages(size_t s, Value scratch, Value key, Value n, bool values);
   mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
-  /// Natural logits, then the edge body.
+  /// Of a stream's functions, by case or "full".
+  static std::string suffixOf(size_t s, int caseIndex);
+  /// The natural logit of products of q and k, and the edge body of it.
+  Value emitLogit(size_t s, Value scratch, const PairPlace &place,
+                  Value product);
   void emitEdge(size_t s, int caseIndex, Value scratch, Value panel, Value key,
                 Value n);
   /// mask(scratch, panel, key, n, none: f32): `none` into the scores of pairs

@@ -85,7 +85,7 @@ void KernelEmitter::emitTile() {
                       4);
             });
           };
-          fill(layout.top, width, -std::numeric_limits<float>::infinity());
+          fill(layout.top, width, kNoScore);
           fill(layout.sum, width, 0.0f);
           fill(layout.output, e.mul(width, shape.valueDim), 0.0f);
         };
@@ -99,7 +99,6 @@ void KernelEmitter::emitTile() {
 
 std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
                                                     Value m, Value l) {
-  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
   Value scale = e.splat(1.0f);
   m = e.fmul(m, e.splat(naturalFactor));
   if (Value sink = storeOp.getSink()) {
@@ -107,9 +106,7 @@ std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
     Value entry = e.load(e.f32(), tensorAt(slots, sink, {head}), 4);
     Value logit = e.splat(entry);
     Value top = e.fmaxRaw(logit, m);
-    Value none = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ,
-                                       top, minusInf);
-    Value shift = e.select(none, e.splat(0.0f), top);
+    Value shift = shiftOf(e, top);
     scale = e.exp2(e.fsub(m, shift), kLog2e);
     l = e.fma(l, scale, e.exp2(e.fsub(logit, shift), kLog2e));
     m = top;
@@ -118,7 +115,7 @@ std::pair<Value, Value> KernelEmitter::emitLastStep(Value slots, Value head,
                                       e.splat(0.0f));
   Value inverse = e.select(empty, e.splat(kNoEdge), e.fdiv(scale, l));
   Value finite = e.fma(e.log2(l), e.splat(kLn2), m);
-  Value lse = e.select(empty, minusInf, finite);
+  Value lse = e.select(empty, e.splat(kNoScore), finite);
   // log2 works on the bits: give back NaN.
   Value odd =
       arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, l, l);
@@ -303,18 +300,14 @@ void KernelEmitter::emitEntries(EntryPoints &entries) {
                                 e.mul(e.add(e.mul(tile, splits), split),
                                       partialBytes()));
                   };
-                  Value minusInf =
-                      e.splat(-std::numeric_limits<float>::infinity());
                   SmallVector<Value> top = e.loop(
-                      e.c(0), splits, 1, {minusInf},
+                      e.c(0), splits, 1, {e.splat(kNoScore)},
                       [&](Value split, ValueRange m) -> SmallVector<Value> {
                         Value next = e.loadVec(e.at(
                             e.at(partial(split), rows * shape.valueDim), at));
                         return {e.fmaxRaw(next, m[0])};
                       });
-                  Value none = arith::CmpFOp::create(
-                      e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-                  Value shift = e.select(none, e.splat(0.0f), top[0]);
+                  Value shift = shiftOf(e, top[0]);
                   e.store(top[0], e.at(e.at(scratch, layout.top), at), 4);
                   Value sumAt = e.at(e.at(scratch, layout.sum), at);
                   e.store(e.splat(0.0f), sumAt, 4);

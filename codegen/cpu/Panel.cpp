@@ -29,6 +29,29 @@ cpu::arithmetic(Emitter &e, StringRef name, ArrayRef<Type> inputs,
   return function;
 }
 
+Value cpu::shiftOf(Emitter &e, Value top) {
+  bool vector = isa<VectorType>(top.getType());
+  auto constant = [&](float value) {
+    return vector ? e.splat(value) : e.cf(value);
+  };
+  Value none = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, top,
+                                     constant(kNoScore));
+  return e.select(none, constant(0.0f), top);
+}
+
+std::pair<Value, Value> cpu::exchangeLanes(Emitter &e, Value a, Value b,
+                                           int64_t width) {
+  int64_t lanes = e.lanes();
+  SmallVector<int64_t> low(lanes), high(lanes);
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    bool upper = lane & width;
+    low[lane] = upper ? lanes + lane - width : lane;
+    high[lane] = upper ? lanes + lane : lane + width;
+  }
+  Value first = vector::ShuffleOp::create(e.b, e.loc, a, b, low);
+  return {first, vector::ShuffleOp::create(e.b, e.loc, a, b, high)};
+}
+
 static int64_t microRows(const CpuTarget &target) {
   return target.registers >= 32 ? 12 : 6;
 }
@@ -371,13 +394,9 @@ func::FuncOp cpu::emitSoftmax(Emitter &e, StringRef name, float c) {
         });
         storePanel(e, best, m);
 
-        // A panel column without any edge yet keeps m = -inf; subtract 0.
         SmallVector<Value> shift, alpha;
         for (int64_t v = 0; v < kPanelVectors; ++v) {
-          Value none = arith::CmpFOp::create(
-              e.b, e.loc, arith::CmpFPredicate::OEQ, best[v],
-              e.splat(-std::numeric_limits<float>::infinity()));
-          shift.push_back(e.select(none, e.splat(0.0f), best[v]));
+          shift.push_back(shiftOf(e, best[v]));
           alpha.push_back(e.exp2(e.fsub(old[v], shift[v]), c));
         }
         storePanel(e, alpha, args[4]);
@@ -430,20 +449,11 @@ static SmallVector<Value> transpose(Emitter &e, ArrayRef<Value> rows) {
   // log2(lanes) rounds; round k exchanges the k-th bit of row and lane.
   SmallVector<Value> current(rows);
   for (int64_t width = 1; width < lanes; width *= 2) {
-    SmallVector<int64_t> low(lanes), high(lanes);
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      bool upper = lane & width;
-      low[lane] = upper ? lanes + lane - width : lane;
-      high[lane] = upper ? lanes + lane : lane + width;
-    }
     SmallVector<Value> next(lanes);
-    for (int64_t row = 0; row < lanes; ++row) {
-      if (row & width)
-        continue;
-      Value a = current[row], x = current[row + width];
-      next[row] = vector::ShuffleOp::create(e.b, e.loc, a, x, low);
-      next[row + width] = vector::ShuffleOp::create(e.b, e.loc, a, x, high);
-    }
+    for (int64_t row = 0; row < lanes; ++row)
+      if (!(row & width))
+        std::tie(next[row], next[row + width]) =
+            exchangeLanes(e, current[row], current[row + width], width);
     current = next;
   }
   return current;

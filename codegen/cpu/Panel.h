@@ -19,6 +19,7 @@
 #define FILIGREE_CODEGEN_CPU_PANEL_H
 
 #include "codegen/walk/WalkEmitter.h"
+#include <limits>
 
 namespace filigree::cpu {
 
@@ -36,6 +37,17 @@ mlir::func::FuncOp arithmetic(
     Emitter &e, llvm::StringRef name, llvm::ArrayRef<Type> inputs,
     llvm::ArrayRef<Type> results,
     llvm::function_ref<llvm::SmallVector<Value>(llvm::ArrayRef<Value>)> body);
+
+/// -inf, the largest of no scores.
+inline constexpr float kNoScore = -std::numeric_limits<float>::infinity();
+/// What is subtracted from scores of which `top` is the largest: 0 where there
+/// is none yet. Scalars and vectors.
+Value shiftOf(Emitter &e, Value top);
+
+/// Of a and b the lanes without bit `width` of their number, those of b beside
+/// them; and the lanes with it. Rounds over all bits transpose.
+std::pair<Value, Value> exchangeLanes(Emitter &e, Value a, Value b,
+                                      int64_t width);
 
 /// Rows of the next chunk, of every 12, that the scores of one panel bring
 /// near.

@@ -38,18 +38,12 @@ static Value sumLanes(Emitter &e, Value vector) {
 static Value sumLanesOfAll(Emitter &e, SmallVector<Value> vectors) {
   int64_t lanes = e.lanes();
   for (int64_t width = 1; width < lanes; width *= 2) {
-    SmallVector<int64_t> low(lanes), high(lanes);
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      bool upper = lane & width;
-      low[lane] = upper ? lanes + lane - width : lane;
-      high[lane] = upper ? lanes + lane : lane + width;
-    }
     SmallVector<Value> next;
     for (size_t k = 0; k < vectors.size(); k += 2) {
       // A vector without a partner is its own.
-      Value a = vectors[k], x = vectors[k + 1 < vectors.size() ? k + 1 : k];
-      next.push_back(e.fadd(vector::ShuffleOp::create(e.b, e.loc, a, x, low),
-                            vector::ShuffleOp::create(e.b, e.loc, a, x, high)));
+      Value other = vectors[k + 1 < vectors.size() ? k + 1 : k];
+      auto [low, high] = exchangeLanes(e, vectors[k], other, width);
+      next.push_back(e.fadd(low, high));
     }
     vectors = next;
   }
@@ -283,7 +277,6 @@ func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
         auto ofRow = [&](int64_t arg, int64_t r) {
           return e.at(args[arg], 4 * r);
         };
-        Value minusInf = e.cf(-std::numeric_limits<float>::infinity());
         SmallVector<Value> old;
         for (int64_t r = 0; r < rows; ++r)
           old.push_back(e.splat(e.load(e.f32(), ofRow(3, r), 4)));
@@ -301,9 +294,7 @@ func::FuncOp KernelEmitter::emitRowSoftmax(int64_t rows) {
               e.b, e.loc, vector::CombiningKind::MAXNUMF, top[r],
               arith::FastMathFlags::none);
           e.store(best, ofRow(3, r), 4);
-          Value none = arith::CmpFOp::create(
-              e.b, e.loc, arith::CmpFPredicate::OEQ, best, minusInf);
-          shift.push_back(e.splat(e.select(none, e.cf(0.0f), best)));
+          shift.push_back(e.splat(shiftOf(e, best)));
           alpha.push_back(vector::ExtractOp::create(
               e.b, e.loc, e.exp2(e.fsub(old[r], shift[r]), logitFactor),
               ArrayRef<int64_t>{0}));

@@ -37,8 +37,7 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
   bool masked = caseIndex >= 0;
   if (!masked && plainScores)
     return;
-  float scale = streams[s].op.getScale().convertToDouble();
-  Value minusInf = e.splat(-std::numeric_limits<float>::infinity());
+  Value none = e.splat(kNoScore);
   e.loop(e.c(0), n, e.lanes(), [&](Value j) {
     Value rows = frame(scratch, kRows);
     Value lane = positionsOf(s, caseIndex, scratch, e.add(key, j));
@@ -54,19 +53,14 @@ void KernelEmitter::emitRowBodies(size_t s, int caseIndex, Value scratch,
     Value at = e.at(scoreRow, e.mul(j, 4));
     Value logit = e.loadVec(at);
     BodyEmitter bodies(e, interface, slotsOf(scratch));
-    auto asVector = [&](Value value) {
-      return isa<VectorType>(value.getType()) ? value : e.splat(value);
-    };
-    if (!plainScores) {
-      logit = e.fmul(logit, e.splat(scale));
-      if (streams[s].edge)
-        logit = asVector(
-            bodies.evaluate(streams[s].edge.getBody().front(), place, logit));
-    }
+    if (!plainScores)
+      logit = emitLogit(s, scratch, place, logit);
     if (masked) {
-      Value edge = asVector(bodies.evaluate(
-          streams[s].cases[caseIndex].getMask().front(), place));
-      logit = e.select(edge, logit, minusInf);
+      Value edge = bodies.evaluate(
+          streams[s].cases[caseIndex].getMask().front(), place);
+      if (!isa<VectorType>(edge.getType()))
+        edge = e.splat(edge);
+      logit = e.select(edge, logit, none);
       e.store(e.select(edge, e.splat(0.0f), e.splat(kNoEdge)),
               e.at(signs, e.mul(j, 4)), 4);
     }
@@ -101,26 +95,17 @@ void KernelEmitter::forRowsOfPages(size_t s, Value scratch, Value key, Value n,
                                    bool values,
                                    llvm::function_ref<void(StoredRows)> body) {
   Value stride = stream(scratch, s, values ? kValueStride : kKeyStride);
-  Value slots = e.c(pageSlots());
-  e.whileLoop(
-      {e.c(0)}, [&](ValueRange done) { return e.lt(done[0], n); },
-      [&](ValueRange done) -> SmallVector<Value> {
-        Value from = e.add(key, done[0]);
-        Value rest = e.sub(slots, e.urem(from, slots));
-        Value count = e.min(rest, e.sub(n, done[0]));
-        Value at = keyAt(s, scratch, from, values);
-        Value next = nextKeyAt(s, scratch, e.add(from, rowChunk()), values);
-        body({done[0], count, at, stride, e.sub(e.asInt(next), e.asInt(at))});
-        return {e.add(done[0], count)};
-      });
+  forPages(key, n, [&](Value done, Value from, Value count) {
+    Value at = keyAt(s, scratch, from, values);
+    Value next = nextKeyAt(s, scratch, e.add(from, rowChunk()), values);
+    body({done, count, at, stride, e.sub(e.asInt(next), e.asInt(at))});
+  });
 }
 
 func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
-  std::string name =
-      named("row_chunk_" + Twine(s) + "_" +
-            (caseIndex >= 0 ? Twine(caseIndex).str() : std::string("full")));
   return arithmetic(
-      e, name, {e.ptr(), e.i64(), e.i64()}, {},
+      e, named("row_chunk_" + suffixOf(s, caseIndex)),
+      {e.ptr(), e.i64(), e.i64()}, {},
       [&](ArrayRef<Value> args) -> SmallVector<Value> {
         Value scratch = args[0], key = args[1], n = args[2];
         StoredRows inOnePlace[2];
@@ -160,8 +145,7 @@ func::FuncOp KernelEmitter::emitRowChunk(size_t s, int caseIndex) {
             // Whole vectors only: what lies beyond n weighs nothing.
             Value padded = e.mul(e.ceilDiv(n, e.lanes()), e.lanes());
             e.loop(n, padded, 1, [&](Value j) {
-              e.store(e.cf(-std::numeric_limits<float>::infinity()),
-                      e.at(scoreRow, e.mul(j, 4)), 4);
+              e.store(e.cf(kNoScore), e.at(scoreRow, e.mul(j, 4)), 4);
             });
           }
           Value width = e.mul(row, 4);
@@ -224,7 +208,7 @@ func::FuncOp KernelEmitter::emitRowBegin() {
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {
             e.store(e.cf(0.0f), e.at(out, e.mul(d, 4)), 4);
           });
-          e.store(e.cf(-std::numeric_limits<float>::infinity()),
+          e.store(e.cf(kNoScore),
                   e.at(e.at(scratch, layout.top), e.mul(row, 4)), 4);
           e.store(e.cf(0.0f), e.at(e.at(scratch, layout.sum), e.mul(row, 4)),
                   4);
@@ -288,15 +272,12 @@ func::FuncOp KernelEmitter::emitRowMerge() {
           auto scalar = [&](Value split, int64_t offset) {
             return e.load(e.f32(), e.at(partial(split, offset), at), 4);
           };
-          Value minusInf = e.cf(-std::numeric_limits<float>::infinity());
           SmallVector<Value> top = e.loop(
-              e.c(0), splits, 1, {minusInf},
+              e.c(0), splits, 1, {e.cf(kNoScore)},
               [&](Value split, ValueRange m) -> SmallVector<Value> {
                 return {e.fmaxRaw(scalar(split, span * shape.valueDim), m[0])};
               });
-          Value none = arith::CmpFOp::create(
-              e.b, e.loc, arith::CmpFPredicate::OEQ, top[0], minusInf);
-          Value shift = e.splat(e.select(none, e.cf(0.0f), top[0]));
+          Value shift = e.splat(shiftOf(e, top[0]));
           Value out = e.at(e.at(scratch, layout.output),
                            e.mul(row, 4 * shape.valueDim));
           e.loop(e.c(0), e.c(shape.valueDim), 1, [&](Value d) {

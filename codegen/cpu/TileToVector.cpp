@@ -13,6 +13,15 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cpu;
 
+SmallVector<std::string> EntryPoints::names() const {
+  SmallVector<std::string> names = {scratchBytes, sharedBytes};
+  for (const Phase &phase : phases)
+    for (const std::string &name : {phase.units, phase.cost, phase.run})
+      if (!name.empty())
+        names.push_back(name);
+  return names;
+}
+
 KernelEmitter::KernelEmitter(tile::KernelOp kernel, const CpuTarget &target,
                              StringRef prefix, ModuleOp module)
     : WalkEmitter(kernel, target, prefix, module),

@@ -25,6 +25,9 @@ struct EntryPoints {
   };
   std::string scratchBytes, sharedBytes;
   llvm::SmallVector<Phase> phases;
+
+  /// All of them.
+  llvm::SmallVector<std::string> names() const;
 };
 
 /// Appends the functions of `kernel` to `module`; their names start with

@@ -76,14 +76,10 @@ static llvm::Expected<ObjectBytes> buildSizes(mlir::ModuleOp kernels,
   if (!module || mlir::failed(dropComputation(*module, entries)) ||
       mlir::failed(cpu::lowerToLLVM(*module)))
     return notLowered();
-  SmallVector<std::string> names = {entries.scratchBytes, entries.sharedBytes};
-  for (const cpu::EntryPoints::Phase &phase : entries.phases)
-    for (const std::string &name : {phase.units, phase.cost, phase.run})
-      if (!name.empty())
-        names.push_back(name);
   llvm::LLVMContext context;
   auto machine = cpu::targetMachineFor(target);
-  auto translated = cpu::translate(*module, target, names, *machine, context);
+  auto translated =
+      cpu::translate(*module, target, entries.names(), *machine, context);
   if (!translated)
     return notLowered();
   SmallVector<ObjectBytes> objects = {cpu::emitObject(*translated, *machine)};
