@@ -14,6 +14,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/Target.h"
+#include "codegen/cuda/TileCopies.h"
+#include "codegen/walk/Frame.h"
 #include "passes/Passes.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -28,11 +30,6 @@ using namespace filigree;
 /// Bytes of a row of a tile in shared memory: blocks of 64 elements of 16 bits.
 static int64_t rowBytes(int64_t dim) { return 128 * llvm::divideCeil(dim, 64); }
 
-/// Of a case's ranges (codegen/walk/Frame.h).
-static int64_t rangeBytes(tile::SideAttr side) {
-  return llvm::alignTo(8 * (3 + 2 * side.getClusters().size()), 64);
-}
-
 /// A bound of the slots of a run: of a tensor as many as FIL_ABI_TENSOR_SLOTS,
 /// and what its extents are named by.
 static int64_t slotBytes(tile::KernelOp kernel) {
@@ -45,25 +42,21 @@ static int64_t slotBytes(tile::KernelOp kernel) {
 }
 
 /// A bound of what is no tile: the words of the walk, copies of the words of a
-/// tile for those who compute and for the entries of the walk, a ring and its
-/// barriers or a table, and a copy of the slots, if the walk reads that.
+/// tile, a ring and its barriers or a table, and a copy of the slots, if the
+/// walk reads that.
 static int64_t walkBytes(tile::KernelOp kernel, bool ring, bool copiesSlots) {
-  constexpr int64_t frame = 192, ofStream = 96;
-  const int64_t copies = ring ? 12 : 5, rest = 368;
-  int64_t bytes = frame, tileWords = 0, pages = 0;
+  const int64_t copies =
+      ring ? cuda::kTiles + cuda::kEntries : 1 + cuda::kMostTiles;
+  constexpr int64_t rest = 368;
+  int64_t pages = 0;
   kernel.walk([&](tile::FoldOp fold) {
     if (fold.getPageTable())
       pages = 512; // of the boxes of the ring's chunks
   });
-  kernel.walk([&](tile::StreamOp stream) {
-    tileWords = bytes + ofStream;
-    bytes += 128 + 64 * int64_t(stream.getStarts().size());
-    for (auto op : stream.getOps<tile::CaseOp>())
-      if (auto runs = op.getRuns())
-        bytes +=
-            rangeBytes(runs->getTouched()) + rangeBytes(runs->getNotFull());
-  });
-  return bytes + copies * tileWords + pages + rest +
+  walk::ScratchLayout layout;
+  layout.addFrame();
+  kernel.walk([&](tile::StreamOp stream) { layout.addStream(stream); });
+  return layout.bytes + copies * layout.tileBytes() + pages + rest +
          (copiesSlots ? slotBytes(kernel) : 0);
 }
 

@@ -150,7 +150,6 @@ private:
   static constexpr int32_t kWarps = 4;
   static constexpr int32_t kMore = -4; ///< code of the entry after the last
   static constexpr int32_t kStageBit = 512; ///< above the index of an entry
-  static constexpr int32_t kMostTiles = 4;  ///< that entries begin
   int32_t mostEntries;
   int32_t stages;               ///< 1 or 2
   int32_t slabs;                ///< of 16 rows that a warp computes

@@ -24,6 +24,7 @@
 #define FILIGREE_CODEGEN_CUDA_CUDAKERNEL_H
 
 #include "codegen/cuda/Ptx.h"
+#include "codegen/cuda/TileCopies.h"
 #include "codegen/cuda/TileToNvvm.h"
 #include "codegen/walk/WalkEmitter.h"
 
@@ -260,11 +261,7 @@ protected:
   int32_t offWalk, offTile, offPending, offEntries, offPosted, offKept;
   int32_t offSlots;
   int32_t sharedBytes;
-  /// Entries between the walker and the loads, and their barriers.
-  static constexpr int32_t kEntries = 8;
-  /// Words of a tile that entry `index` begins, and of tiles at hand: while a
-  /// warpgroup stores one another may be a tile ahead, and the loads another.
-  static constexpr int32_t kTiles = 4;
+  /// Words of a tile that entry `index` begins, and of tiles at hand.
   Value pendingWordsAt(Value index) {
     return address(offPending, index, tileBytes());
   }
@@ -272,11 +269,9 @@ protected:
     return address(offTile, p.bitAnd(pass, kTiles - 1), tileBytes());
   }
   int32_t offEntryFull, offEntryEmpty;
-  /// Words of a tile that others see: the frame and the streams'.
-  int64_t tileWords() const {
-    return layout.stream.back() / 8 + walk::kStreamWords;
-  }
-  int32_t tileBytes() const { return 8 * tileWords(); }
+  /// Words of a tile that others see.
+  int64_t tileWords() const { return layout.tileBytes() / 8; }
+  int32_t tileBytes() const { return layout.tileBytes(); }
   llvm::SmallVector<fil_abi_tensor_map> maps;
   mlir::func::FuncOp post, pass;
 

@@ -5,12 +5,15 @@
 //
 // Generated functions pass one pointer around: the worker's scratch, laid out
 // here at compile time. First the frame, i64 words that describe the tile at
-// hand; then the ranges of the proofs; then the arrays.
+// hand; then the words of each stream and the ranges of its proofs; then what a
+// back end adds. pipeline-loads asks for the layout, too: on CUDA it is in
+// shared memory, beside the stages.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FILIGREE_CODEGEN_WALK_FRAME_H
 #define FILIGREE_CODEGEN_WALK_FRAME_H
 
+#include "dialect/Tile/Tile.h"
 #include "llvm/ADT/SmallVector.h"
 #include <cstdint>
 
@@ -83,6 +86,12 @@ struct ScratchLayout {
     bytes = (bytes + count + 63) / 64 * 64;
     return at;
   }
+  /// First the frame, then the streams in order, and behind each what a back
+  /// end takes for it.
+  void addFrame() { take(8 * kFrameWords); }
+  void addStream(tile::StreamOp op);
+  /// Of the words of a tile: the frame and those of the streams.
+  int64_t tileBytes() const { return stream.back() + 8 * kStreamWords; }
 };
 
 } // namespace filigree::walk

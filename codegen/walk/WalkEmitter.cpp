@@ -51,27 +51,9 @@ WalkEmitter::WalkEmitter(tile::KernelOp kernel, const CpuTarget &target,
 }
 
 void WalkEmitter::layOutWalk() {
-  layout.take(8 * kFrameWords);
+  layout.addFrame();
   for (auto [s, stream] : llvm::enumerate(streams)) {
-    layout.stream.push_back(layout.take(8 * kStreamWords));
-    auto &lists = layout.list.emplace_back();
-    for (size_t l = 0; l < stream.op.getStarts().size(); ++l)
-      lists.push_back(layout.take(8 * kListWords));
-    auto &touched = layout.touched.emplace_back();
-    auto &notFull = layout.notFull.emplace_back();
-    for (tile::CaseOp op : stream.cases) {
-      // One range more than there can be, so that a search may look at it.
-      auto area = [&](ArrayRef<Attribute> clusters) {
-        return layout.take(8 * (1 + 2 * (int64_t(clusters.size()) + 1)));
-      };
-      bool hasRuns = op.getRuns().has_value();
-      touched.push_back(
-          hasRuns ? area(op.getRuns()->getTouched().getClusters().getValue())
-                  : 0);
-      notFull.push_back(
-          hasRuns ? area(op.getRuns()->getNotFull().getClusters().getValue())
-                  : 0);
-    }
+    layout.addStream(stream.op);
     layOutStream(s);
   }
 }
