@@ -242,15 +242,39 @@ static CudaCode codeFor(const CudaTarget &target,
 /// Chunks of fewer keys than this are not worth a tensor core.
 static constexpr int64_t kLeastChunk = 32;
 
-/// Masks and edges of any size: where the chosen chunk leaves too few registers
-/// for them, half of it is tried. Few queries can do without their launch.
+/// Masks and edges of any size: where a launch spills, half the chunk of its
+/// kernel is tried. Few queries can do without their launch.
+static LogicalResult makeRoom(ModuleOp pattern, const CudaTarget &target,
+                              const CudaLaunch &launch, StringRef spills,
+                              CudaKernels &kernels, CompiledPattern &result) {
+  bool few = launch.role == LaunchRole::Few || launch.role == LaunchRole::Merge;
+  bool hasChunks =
+      launch.role == LaunchRole::Few || launch.role == LaunchRole::Many;
+  OwningOpRef<ModuleOp> &kernel = few ? kernels.few : kernels.many;
+  int64_t half = kernelOf(*kernel).getSchedule()->getChunk() / 2;
+  if (hasChunks && half >= kLeastChunk) {
+    kernel = lowered(pattern, target, half, few);
+    return success(bool(kernel));
+  }
+  if (!few)
+    return pattern.emitError("expected machine code without spills, but got ")
+           << spills << " in " << launch.function;
+  result.warnings.push_back(
+      (Twine("few queries of `") + kernelOf(*kernel).getSymName() +
+       "` take the " + "launch for many on target `cuda:" + target.name +
+       "`: ptxas reports " + spills + " in " + launch.function)
+          .str());
+  kernel = nullptr;
+  return success();
+}
+
 static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
                                     CompiledPattern &result) {
   FailureOr<CudaKernels> kernels = lowerToCudaKernels(pattern, target);
   if (failed(kernels))
     return failure();
   std::map<LaunchRole, cuda::MachineCode> done;
-  while (kernels->many) {
+  while (true) {
     FailureOr<CudaModules> modules = lowerForCuda(*kernels, target);
     if (failed(modules))
       return failure();
@@ -279,24 +303,13 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
       auto made = done.find(launch.role);
       if (made == done.end() || made->second.spills.empty())
         continue;
-      std::string spills = made->second.spills;
-      bool few =
-          launch.role == LaunchRole::Few || launch.role == LaunchRole::Merge;
-      bool hasChunks =
-          launch.role == LaunchRole::Few || launch.role == LaunchRole::Many;
       again = true;
-      OwningOpRef<ModuleOp> &kernel = few ? kernels->few : kernels->many;
-      int64_t half = kernelOf(*kernel).getSchedule()->getChunk() / 2;
-      if (half >= kLeastChunk && hasChunks)
-        kernel = lowered(pattern, target, half, few);
-      else if (few)
-        kernel = nullptr;
-      else
-        return pattern.emitError(
-                   "expected machine code without spills, but got ")
-               << spills << " in " << launch.function;
-      // The launch behind it is of the same kernel.
-      done.erase(few ? LaunchRole::Merge : LaunchRole::Exact);
+      if (failed(makeRoom(pattern, target, launch, made->second.spills,
+                          *kernels, result)))
+        return failure();
+      // One of these is the launch behind it, of the same kernel.
+      bool many = launch.role == LaunchRole::Many;
+      done.erase(many ? LaunchRole::Exact : LaunchRole::Merge);
       done.erase(launch.role);
     }
     if (again)
@@ -315,7 +328,6 @@ static LogicalResult compileForCuda(ModuleOp pattern, const CudaTarget &target,
     addCudaCode(*kernels->many, std::move(code), std::move(host), result);
     return success();
   }
-  return failure();
 }
 
 FailureOr<CompiledPattern>

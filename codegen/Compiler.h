@@ -18,6 +18,8 @@ namespace filigree {
 struct CompiledPattern {
   ArtifactKernel kernel;
   llvm::SmallVector<ObjectBytes> objects;
+  /// What users should know of it: sentences.
+  llvm::SmallVector<std::string> warnings;
 };
 
 /// attn to tile, scheduled for `target` (cpu, or a CUDA target as --target has

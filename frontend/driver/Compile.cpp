@@ -296,6 +296,8 @@ static llvm::Error run() {
             : compilePattern(*variant.module, targets->cpu, targets->cuda);
     if (mlir::failed(compiled))
       return failed();
+    for (const std::string &warning : compiled->warnings)
+      llvm::errs() << "filigree: warning: " << warning << "\n";
     kernels.push_back(std::move(compiled->kernel));
     llvm::append_range(objects, compiled->objects);
   }

@@ -334,6 +334,9 @@ void TextReport::printSchedule() {
                   launch.persistent ? "persistent: each draws units until "
                                       "there are none"
                                     : "one for each tile");
+    if (launch.role == LaunchRole::Few) // machine code is not made here
+      os << "    unless ptxas spills registers of it: then the launch for many "
+            "queries takes such runs, as filigree compile says\n";
   }
 }
 
