@@ -169,7 +169,7 @@ typedef struct fil_abi_cpu {
 /* A descriptor of the tensor memory accelerator (TMA), since 1.2. The runtime
  * encodes it for every run from the slots of `arg`: always four axes, innermost
  * first (d, n, h, b), the argument's last dimension being d; an axis beyond the
- * rank has extent 1. Loads outside the tensor give zero; L2 promotion is 256
+ * rank has extent 1. Loads outside the tensor give zero; L2 promotion is 128
  * bytes. An axis of extent 0 is encoded as extent 1, and nothing may be loaded
  * then; of an absent argument all 128 bytes are zero. Refused are, where the
  * extent is above 1, a stride of 0 (no axis broadcasts), one that is no
