@@ -37,10 +37,9 @@ FailureOr<CudaKernels> filigree::lowerToCudaKernels(ModuleOp pattern,
                                                     const CudaTarget &target) {
   CudaKernels kernels;
   kernels.many = lowered(pattern, target, 0, /*few=*/false);
-  bool hasFew = target.mostStagesOfFew > 0;
-  if (kernels.many && hasFew)
+  if (kernels.many)
     kernels.few = lowered(pattern, target, 0, /*few=*/true);
-  if (!kernels.many || (hasFew && !kernels.few))
+  if (!kernels.many || !kernels.few)
     return failure();
   return kernels;
 }

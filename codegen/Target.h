@@ -76,7 +76,7 @@ struct CudaTarget {
   llvm::ArrayRef<CudaTile> tiles; ///< the largest that fits is taken
   int mostStages;                 ///< of a ring of loads; a power of two
   /// Few queries have a launch of their own, up to these head sizes with the
-  /// rows of one group and so many stages; 0: they have none.
+  /// rows of one group, and at most so many stages.
   int lowTileDim, mostStagesOfFew;
   int sharedBytes; ///< most shared memory of a CTA, `ctas` of which fit
   /// The same where `count` share a multiprocessor: each costs 1 KiB more.

@@ -99,7 +99,15 @@ func::FuncOp AmpereKernel::emitPost() {
 }
 
 Value AmpereKernel::emitNextTile() {
-  return p.add(p.narrow(emitDraw()), p.special("nctaid.x"));
+  auto draw = [&]() -> Values {
+    Value drawn = p.narrow(emitDraw());
+    return {p.add(drawn, p.special("nctaid.x"))};
+  };
+  if (!few)
+    return draw()[0];
+  // Nothing is cleared to draw from where all units have a CTA.
+  return ifElse(e.lt(p.wide(p.special("nctaid.x")), units), draw,
+                [&]() -> Values { return {p.narrow(units)}; })[0];
 }
 
 void AmpereKernel::emitPrefetchLists() {
@@ -129,6 +137,11 @@ void AmpereKernel::emitWalkInit() {
   Value scratch = emitPointer(offWalk);
   emitFrameInit(scratch);
   setFrame(scratch, walk::kSlots, e.asInt(emitPointer(offSlots)));
+  if (few) {
+    // Every tile has as many splits.
+    setFrame(scratch, walk::kSplits, planned(kPlanSplits));
+    setFrame(scratch, walk::kWarps, planned(kPlanWarps));
+  }
   setFillWord(kStopped, p.c(0));
   setFillWord(kTile, p.special("ctaid.x"));
   emitAppend(p.c(0), p.c(0), p.c(0), p.c(kMore));
@@ -144,6 +157,11 @@ void AmpereKernel::emitWalkMore() {
   e.ifThen(
       e.lt(tile, units),
       [&] {
+        if (few) {
+          Value count = frame(scratch, walk::kSplits);
+          setFrame(scratch, walk::kSplit, e.urem(tile, count));
+          tile = e.udiv(tile, count);
+        }
         emitLocate(scratch, slots, tile, [&] { e.call(pass, {scratch}); });
         emitAppend(fillWord(kCount), p.c(0), p.c(0), p.c(kMore));
       },

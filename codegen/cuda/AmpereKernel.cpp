@@ -12,8 +12,8 @@ using namespace filigree;
 using namespace filigree::cuda;
 
 AmpereKernel::AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
-                           StringRef prefix, ModuleOp module)
-    : CudaKernel(kernel, target, prefix, module, LaunchRole::Many) {
+                           StringRef prefix, ModuleOp module, LaunchRole role)
+    : CudaKernel(kernel, target, prefix, module, role) {
   stages = kernel.getPipeline()->getStages();
   slabs = llvm::divideCeil(schedule.getRows(), 16 * kWarps);
   rows = 16 * kWarps * slabs;
@@ -55,8 +55,14 @@ void AmpereKernel::layOutShared() {
   sharedBytes = at;
 }
 
+int64_t AmpereKernel::unitsAtOnce() const {
+  // Of an A100; an RTX has 100 KiB.
+  constexpr int64_t shared = 164 * 1024;
+  return std::clamp<int64_t>(shared / (sharedBytes + 1024), 1, cuda.ctas);
+}
+
 Value AmpereKernel::tilesOfSection() {
-  if (!hasExactLaunch())
+  if (few || !hasExactLaunch())
     return {};
   // Blocks of lists are anywhere: keys of more heads would not stay in the
   // second-level cache.

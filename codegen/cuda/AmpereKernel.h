@@ -15,7 +15,8 @@
 //   until the end, for each entry, all threads alike:         (AmpereLoop.cpp)
 //     end:   wait for own copies; sync
 //            thread 0: draw the next tile
-//            l; log-sum-exp; O / l -> the second stage
+//            l; log-sum-exp; O / l -> the second stage; or, of few queries, to
+//              memory: of a split O, m, l -> workspace             (Merge.cpp)
 //     more:  thread 0: walk                               (AmpereEntries.cpp)
 //              the tile at hand again, up to what had no room, or a new one
 //            sync
@@ -49,12 +50,13 @@ namespace filigree::cuda {
 class AmpereKernel : public CudaKernel {
 public:
   AmpereKernel(tile::KernelOp kernel, const CudaTarget &target,
-               llvm::StringRef prefix, mlir::ModuleOp module);
+               llvm::StringRef prefix, mlir::ModuleOp module, LaunchRole role);
 
 private:
   // AmpereKernel.cpp
   int32_t threads() const override { return 32 * kWarps; }
   bool foldsWholeRuns() const override { return true; }
+  int64_t unitsAtOnce() const override;
   /// Tiles differ in length where keys are kept out, and else not.
   Value tilesOfSection() override;
   void layOutShared();
@@ -94,7 +96,9 @@ private:
   /// rows; zeros elsewhere, up to column `width`.
   Copy beginCopy(Value at, int32_t tileRows, int64_t dim, int64_t width,
                  Value from, Value rowBytes, Value count);
-  void emitCopy(const Copy &copy);
+  /// `sourceAt`, if given: where the piece of a turn comes from.
+  void emitCopy(const Copy &copy,
+                llvm::function_ref<Value(int32_t)> sourceAt = nullptr);
   void emitLoadQuery(Value slot);
   Copy beginChunkCopy(Value stage, const Entry &chunk, bool isValue);
   void emitLoadChunk(Value stage, const Entry &chunk);
@@ -136,8 +140,9 @@ private:
                    Steps &between);
 
   // AmpereLoop.cpp
-  /// `rowInTile`, of slab m.
+  /// Slab m of the warp: `rowInTile` and rowWarp().
   void selectSlab(int32_t m);
+  Value rowWarp() override;
   /// Folds chunks from entry `state`.index on; see the loop for the state.
   Values emitRun(ValueRange state);
   Values emitInitialSums();
@@ -151,8 +156,9 @@ private:
   static constexpr int32_t kMore = -4; ///< code of the entry after the last
   static constexpr int32_t kStageBit = 512; ///< above the index of an entry
   int32_t mostEntries;
-  int32_t stages;               ///< 1 or 2
-  int32_t slabs;                ///< of 16 rows that a warp computes
+  int32_t stages; ///< 1 or 2
+  int32_t slabs;  ///< of 16 rows that a warp computes
+  int32_t slabAtHand = 0;
   int32_t parts, partKeys;      ///< of a chunk, folded one after the other
   int32_t keyBytes, stageBytes; ///< of a stage: of its keys, and all
   bool ahead; ///< the next tile is loaded while the last is stored

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/AmpereKernel.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace filigree;
@@ -42,10 +43,13 @@ AmpereKernel::Copy AmpereKernel::beginCopy(Value at, int32_t tileRows,
   return copy;
 }
 
-void AmpereKernel::emitCopy(const Copy &copy) {
+void AmpereKernel::emitCopy(const Copy &copy,
+                            llvm::function_ref<Value(int32_t)> sourceAt) {
   auto all = [&] {
     Value source = copy.source;
     for (int32_t turn = 0; turn < copy.tileRows; turn += copy.step) {
+      if (sourceAt)
+        source = sourceAt(turn);
       // Only rows of the tile: `step` may be more than it has.
       auto one = [&] {
         Value inside = p.lt(p.c(turn), copy.left);
@@ -94,13 +98,26 @@ void AmpereKernel::emitLoadQuery(Value slot) {
       p.storeShared(value, p.add(address(offTile), word));
     });
   }
+  llvm::SaveAndRestore<Value> restore(tileAt, words);
   Value query = fold.getQuery();
   Value row0 = e.add(wordOf(walk::kRow0), wordOf(walk::kQueryBase));
-  Value from = tensorAt(slots, query, {batch, wordOf(walk::kHead), row0});
-  emitCopy(beginCopy(address(offQuery), rows, shape.keyDim,
-                     llvm::alignTo(shape.keyDim, 16), e.asInt(from),
-                     e.mul(tensorSlot(slots, query, 7), e.c(2)),
-                     p.narrow(wordOf(walk::kRows))));
+  Value from =
+      e.asInt(tensorAt(slots, query, {batch, wordOf(walk::kHead), row0}));
+  Value rowBytes = e.mul(tensorSlot(slots, query, 7), e.c(2));
+  Copy copy =
+      beginCopy(address(offQuery), rows, shape.keyDim,
+                llvm::alignTo(shape.keyDim, 16), from, rowBytes, usedRows());
+  if (!mayPack())
+    return emitCopy(copy);
+  // Heads of a group side by side.
+  Value headBytes = e.mul(tensorSlot(slots, query, 6), e.c(2));
+  Value column = p.wide(p.mul(copy.piece, 16));
+  emitCopy(copy, [&](int32_t turn) {
+    RowPlace place = placeOfRow(p.add(copy.row, turn));
+    Value at =
+        e.add(e.mul(place.token, rowBytes), e.mul(place.head, headBytes));
+    return e.add(from, e.add(at, column));
+  });
 }
 
 AmpereKernel::Copy AmpereKernel::beginChunkCopy(Value stage, const Entry &chunk,

@@ -17,7 +17,10 @@ using namespace mlir;
 using namespace filigree;
 using namespace filigree::cuda;
 
+Value AmpereKernel::rowWarp() { return p.add(p.mul(warp, slabs), slabAtHand); }
+
 void AmpereKernel::selectSlab(int32_t m) {
+  slabAtHand = m;
   rowInTile = p.add(p.add(p.mul(warp, 16 * slabs), p.shr(lane, 2)), 16 * m);
 }
 
@@ -214,15 +217,22 @@ Values AmpereKernel::emitBoundary(ValueRange state) {
           llvm::append_range(result.o, slab.take_front(oCount));
           llvm::append_range(result.m, slab.slice(oCount, 2));
           llvm::append_range(result.l, slab.take_back(2));
-          staged = emitStage(result);
+          if (few)
+            emitResult(result);
+          else
+            staged = emitStage(result);
         }
         e.ifThen(draws, [&] { setFillWord(kTile, drawn); });
+        if (few)
+          return {e.c(0), p.c(0)};
         return {e.asInt(staged.base), staged.count};
       },
       [&]() -> Values {
         return {e.c(0), p.c(0)};
       });
   auto store = [&] {
+    if (few)
+      return; // done
     askThread();
     e.ifThen(isEnd, [&] {
       // In global memory, which its number does not say.

@@ -60,8 +60,6 @@ public:
 
   /// What of the pattern this generator cannot do, as a diagnostic.
   virtual mlir::LogicalResult verify();
-  /// Whether few queries have a launch of their own.
-  virtual bool hasLaunchForFew() { return false; }
   /// Whether a chunk may hold keys that some of its rows do not see, so that
   /// what is no number may reach a row that it should not: ExactKernel.h.
   bool hasExactLaunch();
@@ -93,6 +91,8 @@ protected:
   virtual mlir::func::FuncOp emitWalkPass();
   bool splitsKeys() const override { return few; }
   bool readsKeys() const override { return false; }
+  /// Of few queries, that a multiprocessor has room for.
+  virtual int64_t unitsAtOnce() const { return 1; }
   /// Whether units are drawn from a counter in the workspace.
   virtual bool drawsUnits() const { return true; }
   /// What all threads do before the roles begin.
@@ -224,7 +224,9 @@ protected:
   int64_t wordsBytes() const { return llvm::alignTo(tileBytes(), 64); }
   Value wordsOf(Value tile);
   Value resultsOf(Value tile, Value tiles);
-  /// The end of a unit, each warp of a group of four.
+  /// Number of the 16 rows at hand among those of the tile.
+  virtual Value rowWarp() { return p.add(p.mul(group, 4), warp); }
+  /// The end of a unit, of 16 rows.
   void emitResult(const State &state);
   void emitPartial(const State &state);
   /// kMergePieces pieces from `block` times as many on, of the rows of a warp.

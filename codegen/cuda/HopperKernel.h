@@ -48,7 +48,6 @@ public:
                llvm::StringRef prefix, mlir::ModuleOp module, LaunchRole role);
 
   mlir::LogicalResult verify() override;
-  bool hasLaunchForFew() override { return true; }
 
 private:
   // HopperKernel.cpp

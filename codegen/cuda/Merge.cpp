@@ -71,7 +71,7 @@ Value CudaKernel::splitCount(Value slots, Value multiprocessors) {
     return e.c(1);
   Value one = e.c(1), nk = mostKeys(slots);
   Value tiles = e.max(tileCount(slots), one);
-  Value processors = e.max(multiprocessors, one);
+  Value processors = e.max(e.mul(multiprocessors, unitsAtOnce()), one);
   auto ceilDiv = [&](Value a, Value x) {
     return e.udiv(e.add(e.add(a, x), -1), x);
   };
@@ -150,17 +150,19 @@ void CudaKernel::emitResult(const State &state) {
 }
 
 void CudaKernel::emitPartial(const State &state) {
-  llvm::SaveAndRestore<Value> restore[] = {
-      {lane, p.here(lane)}, {warp, p.here(warp)}, {group, p.here(group)}};
+  llvm::SaveAndRestore<Value> restore[] = {{lane, p.here(lane)},
+                                           {warp, p.here(warp)}};
+  llvm::SaveAndRestore<Value> restoreGroup(group,
+                                           group ? p.here(group) : Value());
+  Value number = rowWarp();
   llvm::SaveAndRestore<Value> places[] = {
-      {rowInTile,
-       p.add(p.add(p.mul(group, 64), p.mul(warp, 16)), p.shr(lane, 2))},
+      {rowInTile, p.add(p.mul(number, 16), p.shr(lane, 2))},
       {columnPair, p.mul(p.bitAnd(lane, 3), 2)}};
   Value used = usedRows(), tile = tileWord(walk::kTile);
   Value split = tileWord(walk::kSplit);
   Value unitBytes = e.mul(tileWord(walk::kWarps), warpBytes());
   int64_t pieces = shape.valueDim / 8;
-  Value own = p.wide(p.add(p.mul(group, 4), warp));
+  Value own = p.wide(number);
   Value at = e.add(e.mul(own, warpBytes()), p.wide(p.mul(lane, 16)));
   Value tiles = e.udiv(units, tileWord(walk::kSplits));
   at = e.at(resultsOf(tile, tiles), e.add(at, e.mul(split, unitBytes)));
@@ -338,7 +340,7 @@ CudaLaunch CudaKernel::emitMergeDevice() {
   CudaLaunch launch;
   launch.role = LaunchRole::Merge;
   launch.function = named("merge_kernel");
-  launch.follows = true;
+  launch.follows = cuda.launchesFollow();
   launch.threads = 2 * rows; // a warp for 16
   launch.sharedBytes = int32_t(wordsBytes());
   launch.units = named("merge_units");
@@ -358,7 +360,8 @@ CudaLaunch CudaKernel::emitMergeDevice() {
   Value unit = p.special("ctaid.x"), tiles = p.div(p.narrow(units), blocks);
   Value tile = p.div(unit, blocks), block = p.rem(unit, blocks);
   Value words = wordsOf(p.wide(tile));
-  p.waitForLaunches();
+  if (launch.follows)
+    p.waitForLaunches();
   e.loop(p.wide(thread), e.c(tileWords()), launch.threads, [&](Value number) {
     Value offset = e.mul(number, 8);
     p.storeShared(e.load(e.i64(), e.at(words, offset), 8),

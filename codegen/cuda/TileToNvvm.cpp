@@ -41,7 +41,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     if (target.warpgroups)
       return std::make_unique<HopperKernel>(kernel, target, named, module,
                                             role);
-    return std::make_unique<AmpereKernel>(kernel, target, named, module);
+    return std::make_unique<AmpereKernel>(kernel, target, named, module, role);
   };
   CudaEntryPoints entries;
   std::unique_ptr<CudaKernel> many = kernelIn(nextDevice(), LaunchRole::Many);
@@ -60,7 +60,7 @@ cuda::emitKernel(KernelPair kernels, const CudaTarget &target, StringRef prefix,
     ExactKernel(kernels.many, target, named, host)
         .emitRowUnits(entries.launches.back().units);
   };
-  if (!kernels.few || !many->hasLaunchForFew()) {
+  if (!kernels.few) {
     entries.workspaceBytes = manyOnHost->emitWorkspaceBytes();
     manyOnHost->emitUnits(entries.launches[0].units, {});
     addExact();
