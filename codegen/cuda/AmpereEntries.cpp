@@ -98,6 +98,47 @@ func::FuncOp AmpereKernel::emitPost() {
       });
 }
 
+/// keys_in_pages(scratch, key, n), see Pages.cpp: all others wait, so entries
+/// of the table are asked for some at a time.
+func::FuncOp AmpereKernel::emitKeysInPages(size_t s) {
+  const int32_t page = int32_t(pageSlots()), width = 16;
+  return e.function(
+      named("keys_in_pages_" + Twine(s)), {e.ptr(), e.i64(), e.i64()},
+      {e.i64()}, [&](ArrayRef<Value> args) -> SmallVector<Value> {
+        Value scratch = args[0], slots = slotsOf(scratch);
+        Value key = p.narrow(args[1]), n = p.narrow(args[2]);
+        Value row = e.asPtr(frame(scratch, walk::kPageRow));
+        Value stride = e.mul(tensorSlot(slots, fold.getPageTable(), 6), e.c(4));
+        Value pages = p.narrow(tensorSlot(slots, streams[s].op.getKey(), 1));
+        auto least = [&](Value a, Value x) -> Value {
+          return arith::MinSIOp::create(builder, e.loc, a, x);
+        };
+        Value first = p.div(key, page);
+        Value last = p.div(p.add(p.add(key, n), -1), page);
+        Value missing = e.loop(
+            p.wide(first), e.add(p.wide(last), 1), width, {p.add(last, 1)},
+            [&](Value number, ValueRange carried) -> SmallVector<Value> {
+              Values entries;
+              for (int32_t k = 0; k < width; ++k) {
+                Value place = p.wide(least(p.add(p.narrow(number), k), last));
+                entries.push_back(
+                    e.load(e.i32(), e.at(row, e.mul(place, stride)), 4));
+              }
+              Value missing = carried[0];
+              for (auto [k, entry] : llvm::enumerate(entries)) {
+                Value exists = arith::CmpIOp::create(
+                    builder, e.loc, arith::CmpIPredicate::ult, entry, pages);
+                Value here = p.add(p.narrow(number), int32_t(k));
+                missing = p.select(exists, missing, least(missing, here));
+              }
+              return {missing};
+            })[0];
+        // Keys before that page; the first one may begin before `key`.
+        Value before = e.sub(e.mul(p.wide(missing), e.c(page)), args[1]);
+        return {e.max(e.min(before, args[2]), e.c(0))};
+      });
+}
+
 Value AmpereKernel::emitNextTile() {
   auto draw = [&]() -> Values {
     Value drawn = p.narrow(emitDraw());

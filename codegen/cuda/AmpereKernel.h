@@ -68,6 +68,7 @@ private:
 
   // AmpereEntries.cpp
   mlir::func::FuncOp emitPost() override;
+  mlir::func::FuncOp emitKeysInPages(size_t s) override;
   /// As entry number `count`.
   void emitAppend(Value count, Value key, Value n, Value code);
   /// What thread 0 does before all else, and when entries are used up.
@@ -89,6 +90,7 @@ private:
     Value to, source, stride; ///< of its first piece; bytes to the next one
     Value left;               ///< rows from that piece's on
     Value row, piece;
+    Values pieceAt; ///< of each turn, if not `stride` after the one before
     int32_t tileRows, step, pieces;
     bool guarded; ///< some threads have no piece
   };
@@ -96,11 +98,12 @@ private:
   /// rows; zeros elsewhere, up to column `width`.
   Copy beginCopy(Value at, int32_t tileRows, int64_t dim, int64_t width,
                  Value from, Value rowBytes, Value count);
-  /// `sourceAt`, if given: where the piece of a turn comes from.
-  void emitCopy(const Copy &copy,
-                llvm::function_ref<Value(int32_t)> sourceAt = nullptr);
+  void emitCopy(const Copy &copy);
   void emitLoadQuery(Value slot);
   Copy beginChunkCopy(Value stage, const Entry &chunk, bool isValue);
+  /// Where the thread's pieces are of keys in pages: of `source` page 0, bytes
+  /// of a row, of a page.
+  void findPages(Copy &copy, ValueRange source, const Entry &chunk);
   void emitLoadChunk(Value stage, const Entry &chunk);
 
   // AmpereSoftmax.cpp

@@ -43,13 +43,12 @@ AmpereKernel::Copy AmpereKernel::beginCopy(Value at, int32_t tileRows,
   return copy;
 }
 
-void AmpereKernel::emitCopy(const Copy &copy,
-                            llvm::function_ref<Value(int32_t)> sourceAt) {
+void AmpereKernel::emitCopy(const Copy &copy) {
   auto all = [&] {
     Value source = copy.source;
     for (int32_t turn = 0; turn < copy.tileRows; turn += copy.step) {
-      if (sourceAt)
-        source = sourceAt(turn);
+      if (!copy.pieceAt.empty())
+        source = copy.pieceAt[turn / copy.step];
       // Only rows of the tile: `step` may be more than it has.
       auto one = [&] {
         Value inside = p.lt(p.c(turn), copy.left);
@@ -112,37 +111,73 @@ void AmpereKernel::emitLoadQuery(Value slot) {
   // Heads of a group side by side.
   Value headBytes = e.mul(tensorSlot(slots, query, 6), e.c(2));
   Value column = p.wide(p.mul(copy.piece, 16));
-  emitCopy(copy, [&](int32_t turn) {
+  for (int32_t turn = 0; turn < rows; turn += copy.step) {
     RowPlace place = placeOfRow(p.add(copy.row, turn));
     Value at =
         e.add(e.mul(place.token, rowBytes), e.mul(place.head, headBytes));
-    return e.add(from, e.add(at, column));
-  });
+    copy.pieceAt.push_back(e.add(from, e.add(at, column)));
+  }
+  emitCopy(copy);
 }
 
 AmpereKernel::Copy AmpereKernel::beginChunkCopy(Value stage, const Entry &chunk,
                                                 bool isValue) {
-  // Of the chunk's stream.
-  auto of = [&](size_t s) {
+  // Of the chunk's stream: its first key, or page 0; bytes of a row, of a page.
+  auto of = [&](size_t s) -> Values {
     tile::StreamOp op = streams[s].op;
     Value tensor = isValue ? op.getValue() : op.getKey();
     Value rowBytes = e.mul(tensorSlot(slots, tensor, 7), e.c(2));
-    Value first = tileWord(layout.stream[s] / 8 +
-                           (isValue ? walk::kValueAt : walk::kKeyAt));
-    return std::pair<Value, Value>(
-        e.add(first, e.mul(p.wide(chunk.key), rowBytes)), rowBytes);
+    Value from = tileWord(layout.stream[s] / 8 +
+                          (isValue ? walk::kValueAt : walk::kKeyAt));
+    if (isPaged())
+      return {from, rowBytes, e.mul(tensorSlot(slots, tensor, 5), e.c(2))};
+    return {e.add(from, e.mul(p.wide(chunk.key), rowBytes)), rowBytes};
   };
-  auto [from, rowBytes] = of(0);
+  Values source = of(0);
   for (size_t s = 1; s < streams.size(); ++s) {
     Value is = p.eq(p.bitAnd(chunk.code, 255), p.c(s));
-    auto [at, bytes] = of(s);
-    from = e.select(is, at, from);
-    rowBytes = e.select(is, bytes, rowBytes);
+    for (auto [value, other] : llvm::zip(source, of(s)))
+      value = e.select(is, other, value);
   }
   int64_t dim = isValue ? shape.valueDim : shape.keyDim;
   Value at = address(isValue ? offValues : offKeys, stage, stageBytes);
-  return beginCopy(at, keys, dim, isValue ? dim : llvm::alignTo(dim, 16), from,
-                   rowBytes, chunk.n);
+  Copy copy = beginCopy(at, keys, dim, isValue ? dim : llvm::alignTo(dim, 16),
+                        source[0], source[1], chunk.n);
+  if (isPaged())
+    findPages(copy, source, chunk);
+  return copy;
+}
+
+void AmpereKernel::findPages(Copy &copy, ValueRange source,
+                             const Entry &chunk) {
+  // Entries of all turns are in flight at once; what is no run has none.
+  int32_t turns = llvm::divideCeil(copy.tileRows, copy.step);
+  auto least = [&](Value a, Value x) -> Value {
+    return arith::MinSIOp::create(builder, e.loc, a, x);
+  };
+  Value last = p.add(p.add(chunk.key, chunk.n), -1);
+  Values keysOf(turns), none(turns, p.c(0));
+  for (int32_t turn = 0; turn < turns; ++turn)
+    keysOf[turn] =
+        least(p.add(p.add(chunk.key, copy.row), turn * copy.step), last);
+  Values pages = ifChanged(p.lt(p.c(0), chunk.n), none, [&](Values) {
+    Value row = e.asPtr(tileWord(walk::kPageRow));
+    Value stride = e.mul(tensorSlot(slots, fold.getPageTable(), 6), e.c(4));
+    Values found;
+    for (Value key : keysOf)
+      found.push_back(e.load(
+          e.i32(),
+          e.at(row, e.mul(p.wide(p.div(key, int32_t(pageSlots()))), stride)),
+          4));
+    return found;
+  });
+  Value column = e.add(source[0], p.wide(p.mul(copy.piece, 16)));
+  for (int32_t turn = 0; turn < turns; ++turn) {
+    Value slot = p.rem(keysOf[turn], int32_t(pageSlots()));
+    Value at = e.add(e.mul(p.wide(pages[turn]), source[2]),
+                     e.mul(p.wide(slot), source[1]));
+    copy.pieceAt.push_back(e.add(column, at));
+  }
 }
 
 void AmpereKernel::emitLoadChunk(Value stage, const Entry &chunk) {

@@ -44,8 +44,6 @@ static std::string textOf(Type type) {
 }
 
 LogicalResult CudaKernel::verify() {
-  if (isPaged() && !loadsPages())
-    return refuse("keys one after the other", "`paged`");
   if (!keyType.isBF16() && !keyType.isF16())
     return refuse("keys of type bf16 or f16", textOf(keyType));
   for (walk::StreamCode &stream : streams)

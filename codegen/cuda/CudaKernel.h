@@ -84,8 +84,6 @@ protected:
   virtual void emitBarrierInit() = 0;
   /// Who does what; `thread` (i32) of the block, `warpOfBlock` uniform.
   virtual void emitRoles(Value thread, Value warpOfBlock) = 0;
-  /// Whether keys in pages can be loaded.
-  virtual bool loadsPages() const { return false; }
   /// What a run of keys [key, key + n) becomes, and a tile.
   virtual mlir::func::FuncOp emitChunk(size_t s, int caseIndex);
   virtual mlir::func::FuncOp emitWalkPass();

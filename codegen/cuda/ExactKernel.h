@@ -46,7 +46,6 @@ private:
   int32_t ctasPerMultiprocessor() override { return 2; }
   bool drawsUnits() const override { return false; }
   bool foldsWholeRuns() const override { return true; }
-  bool loadsPages() const override { return true; }
   bool readsKeys() const override { return true; }
   void emitBarrierInit() override {}
   mlir::func::FuncOp emitPost() override { return {}; }

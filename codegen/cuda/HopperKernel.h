@@ -56,7 +56,6 @@ private:
   llvm::SmallVector<fil_abi_tensor_map> tensorMaps() override;
   void emitBarrierInit() override;
   void emitRoles(Value thread, Value warpOfBlock) override;
-  bool loadsPages() const override { return true; }
   void emitPrologue(Value thread) override;
   Stage stageOf(Value number) { return CudaKernel::stageOf(number, stages); }
 

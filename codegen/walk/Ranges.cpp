@@ -262,14 +262,16 @@ func::FuncOp WalkEmitter::emitProcess(size_t s, int caseIndex) {
             e.call(streams[s].append[0], {scratch, from, to});
             return;
           }
-          if (foldsWholeRuns() && !isPaged()) {
-            e.ifThen(e.lt(from, to),
-                     [&] { foldKeys(s, -1, scratch, from, e.sub(to, from)); });
-            return;
-          }
-          chunks(from, to, fullStep, [&](Value key, Value n, Value exists) {
+          auto foldFull = [&](Value key, Value n, Value exists) {
             fold(-1, key, n, exists);
-          });
+          };
+          if (!foldsWholeRuns())
+            return chunks(from, to, fullStep, foldFull);
+          if (isPaged())
+            return forKeysInPages(s, scratch, from, to, e.sub(to, from),
+                                  foldFull);
+          e.ifThen(e.lt(from, to),
+                   [&] { foldKeys(s, -1, scratch, from, e.sub(to, from)); });
         };
         if (op.getMask().empty()) {
           fullRun(lo, hi);
